@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.1.0"
+from seamless.version import __version__
+
 
 # public name -> module that defines it
 _LAZY = {
@@ -21,10 +22,35 @@ _LAZY = {
     "set_is_worker": "seamless.shutdown",
 }
 
-__all__ = sorted(_LAZY)
+__all__ = ["__version__", *sorted(_LAZY)]
+
+
+def _wire() -> None:
+    """Tell the core what to do at the first need of a store or of a recomputation: import it then."""
+    from seamless.session import Session, session
+
+    def activate(session: Session) -> None:
+        from seamless.config.embedded import activate_from_environment
+
+        activate_from_environment(session)
+
+    def recompute(checksum: Any) -> Any:
+        from seamless.transformer.recompute import recompute
+
+        return recompute(checksum)
+
+    session.initial_activation = session.default_activation = activate
+    session.recompute = recompute
+
+
+_wire()
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_closed":
+        from seamless.session import session
+
+        return session.closed
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'seamless' has no attribute {name!r}")

@@ -65,8 +65,17 @@ class Session:
         self.default_activation: Callable[[Session], None] | None = None
         # How to recompute a buffer: (checksum) -> bytes | None; set by the transformer storey.
         self.recompute: Callable[[Checksum], Any] | None = None
+        self.nparallel: int | None = None  # transformations in flight in `parallel`; None: chosen by the executor
         self._lock = threading.RLock()
+        # Made at the first need by the modules that own them.
+        self.buffer_cache: Any = None  # seamless.cache.buffer_cache.BufferCache
+        self.buffer_writer: Any = None  # seamless.cache.buffer_writer.BufferWriter
+        self.is_worker = False
+        self.close_required = False  # something was used that needs an orderly end
+        self.close_hooks: list[Callable[[], Any]] = []
+        self.initial_activation: Callable[[Session], None] | None = None
         self._on_activate: list[Callable[[], None]] = []
+        self._on_reset: list[Callable[[], None]] = []
 
     def activate(self, buffer_stores: Iterable[BufferStore] = (), result_stores: Iterable[ResultStore] = ()) -> None:
         """Make these the active stores, in order of preference, instead of the present ones."""
@@ -89,6 +98,21 @@ class Session:
     def on_activate(self, hook: Callable[[], None]) -> None:
         """Have `hook` called after each change of the active stores."""
         self._on_activate.append(hook)
+
+    def on_reset(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called by `reset`."""
+        self._on_reset.append(hook)
+
+    def reset(self) -> None:
+        """Bring everything that is remembered in this process back to what it is after the first import."""
+        for hook in self._on_reset:
+            hook()
+        with self._lock:
+            self.buffer_stores, self.result_stores = (), ()
+            self.default_activation = self.initial_activation
+            self.nparallel = None
+            self.closed = self.is_worker = self.close_required = False
+            self.close_hooks.clear()
 
     def writable_buffer_stores(self) -> list[BufferStore]:
         """Return the stores that buffers must be written to."""

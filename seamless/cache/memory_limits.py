@@ -10,12 +10,16 @@ _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB, "T": 1024**4}
 
 def parse_bytes(text: str) -> int:
     """Return the bytes meant by `512`, `200M`, `2 GiB`: suffixes are powers of 1024. Raises ValueError."""
+    message = f"not a size: {text!r} (expected a number of bytes, or one with K, M, G, T)"
     value = text.strip().upper()
     digits = value.rstrip("KMGTIB ")
     unit = value[len(digits) :].strip().replace("IB", "").rstrip("B")
     if unit not in _UNITS:
-        raise ValueError(f"not a size: {text!r} (expected a number of bytes, or one with K, M, G, T)")
-    return int(float(digits) * _UNITS[unit])
+        raise ValueError(message)
+    try:
+        return int(float(digits) * _UNITS[unit])
+    except ValueError:
+        raise ValueError(message) from None
 
 
 def available_memory() -> int:

@@ -1,1 +1,1 @@
-"""..."""
+"""The reference's import paths for `seamless.cache`."""

@@ -1,1 +1,60 @@
-"""..."""
+"""Steps and their transformations. Everything is loaded on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seamless.errors import SeamlessStreamTransformationError, TransformationError
+    from seamless.transformer.environment import Environment
+    from seamless.transformer.parallelism import (
+        TransformationIterableBase,
+        TransformationList,
+        parallel,
+        parallel_async,
+    )
+    from seamless.transformer.transformation import Transformation, transformation_from_dict
+    from seamless.transformer.transformer import DirectTransformer, Transformer, delayed, direct
+
+_LAZY = {
+    "DirectTransformer": "seamless.transformer.transformer",
+    "Environment": "seamless.transformer.environment",
+    "SeamlessStreamTransformationError": "seamless.errors",
+    "Transformation": "seamless.transformer.transformation",
+    "TransformationError": "seamless.errors",
+    "TransformationIterableBase": "seamless.transformer.parallelism",
+    "TransformationList": "seamless.transformer.parallelism",
+    "Transformer": "seamless.transformer.transformer",
+    "delayed": "seamless.transformer.transformer",
+    "direct": "seamless.transformer.transformer",
+    "parallel": "seamless.transformer.parallelism",
+    "parallel_async": "seamless.transformer.parallelism",
+    "transformation_from_dict": "seamless.transformer.transformation",
+}
+
+__all__ = [
+    "DirectTransformer",
+    "Environment",
+    "SeamlessStreamTransformationError",
+    "Transformation",
+    "TransformationError",
+    "TransformationIterableBase",
+    "TransformationList",
+    "Transformer",
+    "delayed",
+    "direct",
+    "parallel",
+    "parallel_async",
+    "transformation_from_dict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'seamless.transformer' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value

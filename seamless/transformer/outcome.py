@@ -28,6 +28,8 @@ class Envelope:
     timeout: float | None = None  # seconds; None: no limit
     pins: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)  # orthogonal pins: META__NAME, __deps__, ...
     command: str | None = None  # what the user typed, for error messages
+    name: str = "transformer"  # of the function, for tracebacks
+    origin: tuple[str, int] | None = None  # (file, first line) of the code, for tracebacks
 
 
 @dataclass
@@ -54,3 +56,4 @@ class Outcome:
     stdout: bytes = b""  # captured output (bounded: the first and last part)
     stderr: bytes = b""
     usage: Usage = field(default_factory=Usage)
+    kept: list[Any] = field(default_factory=list)  # buffers that must outlive the execution: the result, its leaves

@@ -1,0 +1,1 @@
+"""The budgets of Seamless, each measured beside its floor and its peers in one run: `python -m benchmarks --help`."""

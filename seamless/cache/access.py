@@ -1,0 +1,78 @@
+"""What an execution needs of the buffers around it: read inputs, copy them to files, add results.
+
+Adding is durable where a writable store is active; otherwise the bytes stay in memory.
+"""
+
+from __future__ import annotations
+
+import os
+
+from seamless.buffer import Buffer
+from seamless.cache.buffer_writer import get_writer
+from seamless.cache.resolve import fingertip_buffer, miss, open_buffer, resolve_buffer
+from seamless.checksum import Checksum
+from seamless.session import session
+
+_CHUNK = 1024 * 1024
+
+
+class Buffers:
+    """The buffers as one execution sees them. `added` keeps alive what has been added in memory."""
+
+    def __init__(self, *, scratch: bool = False, fingertip: bool = False) -> None:
+        self.scratch = scratch
+        self._fingertip = fingertip
+        self.added: dict[Checksum, Buffer] = {}
+
+    def read(self, checksum: Checksum) -> bytes:
+        """Return the bytes. Raises CacheMissError (after recomputation was tried, where that is allowed)."""
+        return (fingertip_buffer(checksum) if self._fingertip else resolve_buffer(checksum)).content
+
+    def copy_to(self, checksum: Checksum, path: str, *, executable: bool = False) -> None:
+        """Write a private, writable, verified copy of the bytes to `path`."""
+        session.ensure_active()
+        for store in session.buffer_stores:
+            copy = getattr(store, "copy_to", None)
+            if copy is not None and copy(checksum, path):
+                break
+        else:
+            if self._fingertip:
+                fingertip_buffer(checksum)
+            with open_buffer(checksum) as source, open(path, "wb") as target:
+                while chunk := source.read(_CHUNK):
+                    target.write(chunk)
+        if executable:
+            os.chmod(path, os.stat(path).st_mode | 0o111)
+
+    def add(self, data: bytes) -> Checksum:
+        """Add a buffer; it is stored by `commit`."""
+        buffer = Buffer(data)
+        checksum = buffer.get_checksum()
+        self.added[checksum] = buffer
+        return checksum
+
+    def add_file(self, path: str) -> Checksum:
+        """Add the bytes of a file, streamed into the store if one is active. The file may be consumed."""
+        if not self.scratch:
+            for store in session.writable_buffer_stores():
+                ingest = getattr(store, "ingest", None)
+                if ingest is not None:
+                    checksum: Checksum = ingest(path, move=True)[0]
+                    return checksum
+        with open(path, "rb") as f:
+            return self.add(f.read())
+
+    def commit(self) -> None:
+        """Make everything added durable, unless it is scratch. Raises StoreError."""
+        if self.added and not self.scratch:
+            get_writer().store(list(self.added.values()))
+
+    def require(self, checksum: Checksum) -> None:
+        """Raise CacheMissError unless the buffer can be had."""
+        from seamless.cache.resolve import is_known
+
+        if is_known(checksum):
+            return
+        if not self._fingertip:
+            raise miss(checksum)
+        fingertip_buffer(checksum)

@@ -1,0 +1,62 @@
+"""A temporary, content-addressed directory for bytes that must leave memory but exist nowhere else."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from seamless.checksum import Checksum
+
+
+class SpillDirectory:
+    """Made at the first use below $TMPDIR, mode 0700, removed by `remove`. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+        self._lock = threading.Lock()
+
+    def save(self, checksum: Checksum, content: bytes) -> bool:
+        """Write the bytes; False if the disk has no room for them."""
+        from seamless.util.files import write_atomically
+
+        try:
+            write_atomically(os.path.join(self._directory(), checksum.hex()), content, mode=0o600)
+        except OSError:
+            return False
+        return True
+
+    def load(self, checksum: Checksum) -> bytes | None:
+        """Return the bytes, or None if they are gone or damaged."""
+        if self._path is None:
+            return None
+        try:
+            with open(os.path.join(self._path, checksum.hex()), "rb") as f:
+                content = f.read()
+        except OSError:
+            return None
+        return content if Checksum.of(content) == checksum else None
+
+    def discard(self, checksum: Checksum) -> None:
+        """Delete the bytes of one checksum."""
+        if self._path is not None:
+            try:
+                os.unlink(os.path.join(self._path, checksum.hex()))
+            except FileNotFoundError:
+                pass
+
+    def remove(self) -> None:
+        """Delete the directory."""
+        with self._lock:
+            path, self._path = self._path, None
+        if path is not None:
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _directory(self) -> str:
+        with self._lock:
+            if self._path is None:
+                import tempfile
+
+                self._path = tempfile.mkdtemp(prefix="seamless-spill-")
+            return self._path

@@ -1,0 +1,92 @@
+"""The command `seamless-checksum-file`: write the sidecar `FILE.CHECKSUM` beside each file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from seamless.cli.checksum import (
+    EXIT_CODES,
+    add_check,
+    check_all,
+    for_each,
+    hash_path,
+    print_json,
+    progress_bar,
+    read_sidecar,
+    sidecar_stem,
+)
+from seamless.cli.common import Progress, add_general, make_parser, run_main
+
+PROG = "seamless-checksum-file"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = make_parser(
+        PROG,
+        "Write the checksum of each FILE to FILE.CHECKSUM. A suffix .zst or .gz is left\n"
+        "out (x.gz: x.CHECKSUM, the checksum of the decompressed bytes); so is .INDEX.",
+        usage="%(prog)s [options] FILE...",
+        examples=(
+            "seamless-checksum-file reads.fastq.gz    # writes reads.fastq.CHECKSUM",
+            "seamless-checksum-file --check reads.fastq.gz",
+        ),
+        exit_codes=EXIT_CODES,
+    )
+    inputs = parser.add_argument_group("Inputs")
+    inputs.add_argument("paths", metavar="FILE", nargs="+", help="file to read")
+    outputs = parser.add_argument_group("Outputs")
+    add_check(outputs, "write nothing; compare each FILE with its sidecar")
+    outputs.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line: path, checksum, sidecar; with --check: expected, ok",
+    )
+    add_general(parser, verbose=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return run_main(PROG, partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    options = build_parser().parse_args(argv)
+    with progress_bar(PROG, options.paths, quiet=options.verbosity < 0) as bar:
+        if options.check:
+            return check_all(options, partial(_check, bar=bar))
+
+        def write(path: str) -> tuple[str, str]:
+            sidecar = sidecar_stem(path) + ".CHECKSUM"
+            checksum = hash_path(path, bar)
+            write_sidecar(sidecar, checksum.encode() + b"\n")
+            return checksum, sidecar
+
+        def report(path: str, written: tuple[str, str]) -> None:
+            bar.clear()
+            if options.json:
+                print_json(path=path, checksum=written[0], sidecar=written[1])
+
+        return for_each(options.paths, write, report)
+
+
+def _check(path: str, *, bar: Progress) -> tuple[str, str]:
+    expected = read_sidecar(sidecar_stem(path) + ".CHECKSUM")
+    return hash_path(path, bar), expected
+
+
+def write_sidecar(path: str, data: bytes) -> None:
+    """Write a sidecar as a whole or not at all. Raises OSError that names it."""
+    from seamless.util.files import write_atomically
+
+    try:
+        write_atomically(path, data)
+    except OSError as exc:  # it may name the temporary file
+        raise type(exc)(exc.errno, f"cannot be written: {exc.strerror}", path) from exc
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,208 @@
+"""The order of things in one run: plan, hash, look up, and on a miss execute; then deliver and report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seamless.cli.common import INTERRUPTED, USAGE, Messages
+from seamless.cli.running.delivery import deliver
+from seamless.cli.running.description import Description
+from seamless.cli.running.inputs import hash_inputs
+from seamless.cli.running.run_state import Run
+from seamless.errors import BufferCorruptionError, CacheMissError, SeamlessError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seamless.checksum import Checksum
+    from seamless.cli.commandline.plan import PlanOptions
+    from seamless.cli.run_options import Options
+    from seamless.transformer.outcome import Outcome
+
+_DOWNLOAD_DISABLED = (
+    "Download disabled. Refuse to print output to screen: {option} needs a result target. "
+    "Redirect the output ('... > FILE') or name a result with -cp."
+)
+_NO_CONTAINERS = (
+    "--docker {image}: this version cannot run a command in a container, and does not run it outside either. "
+    "Leave --docker out to run it here, or write the job with --dry -j DIR."
+)
+
+
+def run_command(options: Options, prog: str) -> int:
+    """Do what the options say; return the exit status. Raises SeamlessError, OSError, KeyboardInterrupt."""
+    run = Run(options, Messages(prog, options.verbosity))
+    if not options.json:
+        return _run(run)
+    from seamless.cli.running.report import print_report
+
+    status = None
+    try:
+        status = _run(run)
+    except SeamlessError as exc:
+        run.error = str(exc)
+        status = USAGE if isinstance(exc, UsageError) else None
+        raise
+    finally:
+        print_report(run, status)
+    return status
+
+
+def _run(run: Run) -> int:
+    options = run.options
+    _plan(run)
+    if options.dry:
+        from seamless.cli.running.dry import dry_run
+
+        return dry_run(run)
+    if options.undo:
+        from seamless.cli.running.undo import undo
+
+        return undo(run)
+    known = run.store.results.get_result(run.checksum)
+    if options.explain:
+        _explain(run, known)
+    if known is None or options.refresh:
+        return _execute(run, known)
+    try:
+        run.cached = True
+        status = deliver(run, known)
+    except (CacheMissError, BufferCorruptionError) as exc:
+        # A scratch result, or one that was cleared away or damaged: known, but to be computed again.
+        level = 0 if isinstance(exc, BufferCorruptionError) else 1
+        run.messages.message(level, f"the cached result cannot be read ({exc}); it is computed again")
+        run.cached = False
+        return _execute(run, known)
+    if options.show_stderr:
+        _show_stderr(run)
+    return status
+
+
+def _plan(run: Run) -> None:
+    """Analyse the command line, refuse what cannot be, hash the inputs, make the identity."""
+    from seamless.cli.commandline.plan import make_plan
+
+    options = run.options
+    if options.job is not None:
+        _refuse_existing(options.job)
+    run.plan = make_plan(plan_options(options), wait_future=_wait(run), warn=run.messages.warning)
+    if not options.dry and not options.undo:
+        if not run.wants_content and not run.plan.targets and not options.json:
+            option = "--scratch" if options.scratch else "--no-download"
+            raise UsageError(_DOWNLOAD_DISABLED.format(option=option))
+        if image := run.plan.environment.get("docker_image"):
+            raise UsageError(_NO_CONTAINERS.format(image=image))
+    _notices(run)
+    run.inputs = hash_inputs(run.plan.inputs, run.messages)
+    run.description = Description(run.plan, run.inputs)
+
+
+def plan_options(options: Options) -> PlanOptions:
+    """Return the part of the options that the analysis of the command line needs."""
+    from seamless.cli.commandline.plan import PlanOptions
+
+    return PlanOptions(
+        command=list(options.command),
+        unquote=options.unquote,
+        guess1=options.guess1,
+        guess2=options.guess2,
+        base_directory=options.base_directory,
+        mapping=options.mapping,
+        captures=list(options.captures),
+        inputs=list(options.inputs),
+        input_files=list(options.input_files),
+        variables=list(options.variables),
+        metavars=list(options.metavars),
+        prologues=list(options.prologues),
+        primary=options.primary,
+        exact=options.exact,
+        conda=options.conda,
+        docker=options.docker,
+        pipefail=options.pipefail,
+    )
+
+
+def _refuse_existing(directory: str) -> None:
+    import os
+
+    if os.path.lexists(directory):
+        raise UsageError(f"Output job directory '{directory}' already exists")
+
+
+def _wait(run: Run) -> Callable[[str], None]:
+    def wait(path: str) -> None:
+        from seamless.cli.running.future import wait_for_future
+
+        wait_for_future(run.messages)(path)
+
+    return wait
+
+
+def _notices(run: Run) -> None:
+    from seamless.cli.running.notices import configuration_files, outside_variables
+
+    for warning in run.plan.warnings:
+        run.messages.warning(warning)
+    if run.messages.verbosity < 0:
+        return
+    if files := configuration_files():
+        run.messages.message(
+            0,
+            f"{' and '.join(files)} not read: this version keeps everything in the cache directory "
+            "(SEAMLESS_CACHE), and executes here",
+        )
+    declared = set(run.plan.variables) | set(run.plan.metavars)
+    for name in outside_variables(run.plan.command, declared):
+        run.messages.warning(
+            f"the command uses ${name} of your environment, which is not part of its identity: "
+            f'another value would not be noticed. Declare it with --var {name}="${name}".'
+        )
+
+
+def _explain(run: Run, known: Checksum | None) -> None:
+    from seamless.cli.running.explain import explain
+
+    run.result = known
+    for line in explain(run):
+        run.messages.message(-1, line)
+
+
+def _show_stderr(run: Run) -> None:
+    from seamless.cli.running.execution import show_output
+    from seamless.cli.running.explain import recorded_stderr
+
+    data = recorded_stderr(run)
+    if data is None:
+        run.messages.message(0, "what the command wrote to stderr when it ran is not known any more")
+    else:
+        show_output("stderr", data)
+
+
+def _execute(run: Run, known: Checksum | None) -> int:
+    """Execute and deliver. `known`: a result to compare with, or None."""
+    from seamless.cli.running import execution
+
+    try:
+        outcome: Outcome = execution.execute(run, refresh=known is not None)
+    except KeyboardInterrupt:
+        return _canceled(run)
+    if outcome.canceled:
+        return _canceled(run)
+    run.cached = outcome.cached
+    if outcome.result is None:
+        run.error = outcome.error
+        run.messages.error(execution.failure_text(run, outcome))
+        return execution.failure_status(outcome)
+    if known is not None and known != outcome.result:
+        execution.contest(run, known, outcome)
+    elif known is not None and run.options.refresh:
+        run.messages.message(0, f"reproducible: the same result {outcome.result} again")
+    return deliver(run, outcome.result)
+
+
+def _canceled(run: Run) -> int:
+    import sys
+
+    run.error = f"Canceled transformation {run.checksum}"
+    sys.stderr.write(run.error + "\n")
+    return INTERRUPTED

@@ -1,0 +1,161 @@
+"""A cache miss: store the inputs, execute with live output and FUTURE files, note the run in the journal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from seamless.cli.common import OWN
+from seamless.cli.running.future import FutureFiles
+from seamless.cli.running.inputs import store_inputs
+from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
+from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.runner import run_transformation
+
+if TYPE_CHECKING:
+    from seamless.checksum import Checksum
+    from seamless.cli.running.run_state import Run
+
+TIMED_OUT = 124  # as `timeout` has it
+NO_RESULT = 1  # the command succeeded, but did not make its result
+
+
+def execute(run: Run, *, refresh: bool = False) -> Outcome:
+    """Execute the transformation of `run`, or take the result of a process that has just finished it. Blocks.
+
+    `refresh`: execute although there is a result. A failure of the command is in the outcome.
+    Raises SeamlessError, and KeyboardInterrupt after the command has been stopped.
+    """
+    _require_writable(run)
+    names = {os.path.normpath(os.path.expanduser(t.local or t.name)): t.name for t in run.plan.targets}
+    with FutureFiles(names, run.checksum.hex()):
+        store_everything(run)
+        try:
+            outcome = _submit(run, refresh)
+        except BufferCorruptionError as exc:
+            run.messages.message(0, f"{exc}; it is stored again")
+            store_inputs(run.inputs, run.store, again=True)
+            outcome = _submit(run, refresh)
+    if not outcome.cached and not outcome.canceled:
+        from seamless.cli.running.journal import note
+
+        note(run, outcome)
+    return outcome
+
+
+def _require_writable(run: Run) -> None:
+    """Raise StoreReadOnlyError before anything is run whose result could not be kept."""
+    for store in (run.store.buffers, run.store.results):
+        if not store.writable:
+            raise StoreReadOnlyError(
+                f"the result is not in the cache, and could not be kept: {store.name} may not be written. "
+                "Make it writable for you, or set SEAMLESS_CACHE to a directory of yours."
+            )
+
+
+def store_everything(run: Run) -> None:
+    """Store what the execution needs. A read-only store is no obstacle if all of it is there."""
+    run.uploaded = count, size = store_inputs(run.inputs, run.store)
+    description = run.description
+    description.environment_pin()
+    buffers = {**description.buffers, description.checksum: description.identity}
+    present = run.store.buffers.has(list(buffers))
+    missing = [pair for pair, there in zip(buffers.items(), present, strict=True) if not there]
+    if missing:
+        run.store.buffers.put(missing)
+    if count:
+        from seamless.cli.common import format_size
+
+        run.messages.message(1, f"Upload {count} files, total {format_size(size)}")
+
+
+def _submit(run: Run, refresh: bool) -> Outcome:
+    run.messages.message(1, f"run {run.checksum}")
+    return run_transformation(
+        run.description.transformation,
+        run.checksum,
+        envelope_of(run),
+        on_output=show_output,
+        refresh=refresh,
+    )
+
+
+def envelope_of(run: Run) -> Envelope:
+    """Return how the transformation is to be executed."""
+    options = run.options
+    return Envelope(
+        meta=meta_of(run),
+        env=run.description.environment or None,
+        scratch=options.scratch,
+        local=options.local,
+        direct_print=options.direct_print,
+        allow_input_fingertip=True,
+        timeout=options.timeout,
+        pins=run.description.pins,
+        command=run.plan.command,
+    )
+
+
+def meta_of(run: Run) -> dict[str, Any]:
+    """Return `__meta__`."""
+    meta: dict[str, Any] = {}
+    if run.options.direct_print:
+        meta["__direct_print__"] = True
+    if run.options.local:
+        meta["local"] = True
+    return meta
+
+
+def show_output(stream: str, data: bytes) -> None:
+    """Write what the command prints to stderr, as it comes: stdout is for the result."""
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(2, view) :]
+    except OSError:
+        return  # nobody reads it; the command goes on
+
+
+def failure_status(outcome: Outcome) -> int:
+    """Return the exit status for an outcome without result."""
+    if outcome.exit_status:
+        return outcome.exit_status
+    if outcome.error is not None and outcome.error.startswith("Timeout:"):
+        return TIMED_OUT
+    return OWN if outcome.exit_status is None else NO_RESULT
+
+
+def failure_text(run: Run, outcome: Outcome) -> str:
+    """Return the message for an outcome without result; the command's own stderr has been shown already."""
+    text = (outcome.error or "").rstrip()
+    if not outcome.exit_status or run.messages.verbosity >= 1:
+        return text or f"transformation {run.checksum} has no result"
+    status = outcome.exit_status
+    signal = f" (killed by signal {status - 128})" if status > 128 else ""
+    hint = ""
+    if status == 127:
+        hint = ". A command of the line was not found: it must be on PATH, or be an input (-i)"
+    elif status == 126:
+        hint = ". A file that the line runs is not executable"
+    return (
+        f"the command failed with exit status {status}{signal}; nothing is kept (transformation {run.checksum}){hint}"
+    )
+
+
+def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:
+    """Replace a result that the same step has not given again, and say so."""
+    from seamless.stores.database import ResultDatabase
+
+    assert outcome.result is not None
+    run.messages.warning(
+        f"not reproducible: the same step gave {earlier} before, and now {outcome.result} "
+        f"(transformation {run.checksum}). The new result is kept. Does the step read anything beside its inputs: "
+        "the time, random numbers, the environment, the order of threads?"
+    )
+    results = run.store.results
+    assert isinstance(results, ResultDatabase)  # the others cannot be written, so that nothing was executed
+    try:
+        results.contest(run.checksum, earlier)
+        results.set_result(run.checksum, outcome.result)
+    except StoreError as exc:
+        run.messages.warning(f"this could not be noted in {results.name}: {exc}")

@@ -1,0 +1,90 @@
+"""What a user should know although nothing is wrong: variables outside the identity, files that are not read."""
+
+from __future__ import annotations
+
+import os
+
+_CONFIGURATION = ("seamless.yaml", "seamless.profile.yaml")
+# What every shell has or sets itself.
+_STANDARD = frozenset(
+    "HOME PATH PWD OLDPWD USER LOGNAME SHELL TERM LANG LANGUAGE TMPDIR HOSTNAME HOSTTYPE MACHTYPE OSTYPE IFS UID EUID "
+    "PPID RANDOM SRANDOM SECONDS LINENO BASH BASHPID BASHOPTS BASH_VERSION BASH_SOURCE BASH_COMMAND BASH_REMATCH "
+    "SHELLOPTS SHLVL OPTARG OPTIND OPTERR REPLY FUNCNAME PIPESTATUS COLUMNS LINES EPOCHSECONDS EPOCHREALTIME PS1 PS2 "
+    "PS4 GROUPS DIRSTACK MAPFILE COPROC".split()
+)
+
+
+def configuration_files(directory: str = ".") -> list[str]:
+    """Return the configuration files in `directory`, which this version does not read."""
+    return [name for name in _CONFIGURATION if os.path.isfile(os.path.join(directory, name))]
+
+
+def outside_variables(line: str, declared: set[str]) -> list[str]:
+    """Return the variables of the caller's environment that the line uses without declaring or assigning them.
+
+    Their values are not part of the identity: a cached result does not notice when they change.
+    """
+    if "$" not in line:
+        return []
+    used = used_variables(line)
+    return [
+        name
+        for name in used
+        if name in os.environ
+        and name not in declared
+        and name not in _STANDARD
+        and not name.startswith("LC_")
+        and not _assigned(line, name)
+    ]
+
+
+def used_variables(line: str) -> list[str]:
+    """Return the names after `$` or `${`, in order, except in single quotes and after a backslash.
+
+    >>> used_variables("echo $A \\"it's ${B:-x}\\" '$C' \\\\$D $1 $$")
+    ['A', 'B']
+    """
+    found: dict[str, None] = {}
+    double, i = False, 0
+    while i < len(line):
+        char = line[i]
+        if char == "\\":
+            i += 2
+            continue
+        if char == '"':
+            double = not double
+        elif char == "'" and not double:
+            end = line.find("'", i + 1)
+            i = len(line) if end < 0 else end + 1
+            continue
+        elif char == "$":
+            start = i + 2 if line[i + 1 : i + 2] == "{" else i + 1
+            while line[start : start + 1] in ("#", "!") and start == i + 2:
+                start += 1
+            end = start
+            while end < len(line) and (line[end].isalnum() or line[end] == "_") and line[end].isascii():
+                end += 1
+            if end > start and not line[start].isdigit():
+                found[line[start:end]] = None
+            i = max(end, i + 1)
+            continue
+        i += 1
+    return list(found)
+
+
+def _assigned(line: str, name: str) -> bool:
+    """Tell whether the line itself gives the variable a value: `N=`, `for N`, `read N`, `declare N`, ..."""
+    import re
+
+    word = re.escape(name)
+    before = r"(?:^|[\s;|&({])"
+    setters = "for|select|read|declare|local|typeset|readonly|mapfile|readarray|getopts"
+    return bool(
+        re.search(rf"{before}{word}(?:\[[^]]*\])?\+?=", line)
+        or re.search(
+            rf"{before}(?:{setters})\b[^;|&]*\b{word}\b",
+            line,
+        )
+        or re.search(rf"\(\(\s*[^)]*\b{word}\s*[-+*/%]?=", line)
+        or re.search(rf"\$\{{{word}:?=", line)
+    )

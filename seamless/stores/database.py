@@ -1,0 +1,266 @@
+"""seamless.db: which result belongs to which transformation, with the record of its computation.
+
+Results are written once: the first one stays until it is deleted or contested. The file is that of the
+reference. Buffers are not its business: store them first, then write the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from seamless.checksum import Checksum
+from seamless.errors import StoreError
+from seamless.stores import records
+from seamless.stores.claims import FileClaims
+from seamless.stores.connection import Database, absent_table, rows
+from seamless.stores.errors import ConflictError, UnknownResultError
+from seamless.stores.facts import BufferFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from sqlite3 import Connection
+
+T = TypeVar("T")
+
+_QUERY_BATCH = 500  # SQLite before 3.32 allows 999 variables
+
+
+class ResultDatabase(BufferFacts):
+    """A result store in a SQLite file; any number of threads and processes may use one at once.
+
+    `writable` becomes False where the file or its directory may not be written. Raises StoreError if the file cannot
+    be used. Methods raise StoreError, StoreFullError, StoreReadOnlyError, and what they name.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, writable: bool = True, create: bool = True):
+        self._database = Database(os.fspath(path), writable=writable, create=create)
+        self.name = self._database.path
+        self.writable = self._database.writable
+        self._claims = FileClaims(os.path.dirname(self.name), writable=self.writable)
+
+    def __repr__(self) -> str:
+        return f"ResultDatabase({self.name!r}, writable={self.writable})"
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._database.close()
+
+    # --- results -----------------------------------------------------------------------------
+
+    def get_result(self, transformation: Checksum) -> Checksum | None:
+        """Return the result, or None if there is none."""
+        key = (transformation.hex(),)
+        found = self._read(
+            lambda c: c.execute("SELECT result FROM transformation WHERE checksum = ?", key).fetchone(), None
+        )
+        return None if found is None else Checksum(found[0])
+
+    def get_results(self, transformations: Sequence[Checksum]) -> list[Checksum | None]:
+        """Return the result of each transformation, or None."""
+        names = [t.hex() for t in transformations]
+
+        def read(connection: Connection) -> dict[str, str]:
+            found: dict[str, str] = {}
+            for start in range(0, len(names), _QUERY_BATCH):
+                batch = names[start : start + _QUERY_BATCH]
+                marks = ",".join("?" * len(batch))
+                query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({marks})"
+                found.update(rows(connection, query, batch))
+            return found
+
+        nothing: dict[str, str] = {}
+        results = self._read(read, nothing)
+        return [Checksum(results[name]) if name in results else None for name in names]
+
+    def set_result(self, transformation: Checksum, result: Checksum) -> bool:
+        """Keep the result; True if it is now, or was already, the stored one.
+
+        If another result is stored, that one stays, the attempt is noted, and False is returned.
+        """
+        return self.set_results([(transformation, result)])[0]
+
+    def set_results(self, items: Iterable[tuple[Checksum, Checksum]]) -> list[bool]:
+        """Do what `set_result` does for each pair, in one transaction."""
+        pairs = [(t.hex(), r.hex()) for t, r in items]
+        if len(pairs) == 1 and self.get_result(Checksum(pairs[0][0])) == pairs[0][1]:
+            return [True]  # nothing to write, so no need to wait for other writers
+        return self._database.transaction(lambda c: [_set_result(c, t, r) for t, r in pairs]) if pairs else []
+
+    def delete_result(self, transformation: Checksum) -> bool:
+        """Forget the result and its record; False if there was none."""
+        name = transformation.hex()
+
+        def write(connection: Connection) -> bool:
+            stored = _result(connection, name)
+            if stored is not None:
+                _delete(connection, name, stored)
+            return stored is not None
+
+        return self._database.transaction(write)
+
+    def get_transformations(self, result: Checksum) -> list[Checksum]:
+        """Return the transformations known to give `result`, in the order in which they became known."""
+        query = "SELECT checksum FROM rev_transformation WHERE result = ? ORDER BY id"
+        found: list[tuple[str]] = self._read(lambda c: rows(c, query, [result.hex()]), [])
+        return [Checksum(name) for name in dict.fromkeys(name for (name,) in found)]
+
+    def get_conflicts(self, transformation: Checksum) -> list[Checksum]:
+        """Return the results that were refused because another one was stored."""
+        query = "SELECT result FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"
+        found: list[tuple[str]] = self._read(lambda c: rows(c, query, [transformation.hex()]), [])
+        return [Checksum(name) for (name,) in found]
+
+    # --- records -----------------------------------------------------------------------------
+
+    def get_record(self, transformation: Checksum) -> dict[str, Any] | None:
+        """Return the record of the computation of the stored result, or None."""
+        query = "SELECT metadata FROM meta_data WHERE checksum = ?"
+        found = self._read(lambda c: c.execute(query, [transformation.hex()]).fetchone(), None)
+        return None if found is None else records.record_value(found[0])
+
+    def set_record(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
+        """Keep the record, and the result if it is not yet known; False if there is a different record already.
+
+        Raises MalformedValueError for a record that is not one of this transformation and result, ConflictError if
+        another result is stored or the result has been contested.
+        """
+        name, value = transformation.hex(), result.hex()
+        records.check_record(record, name, value)
+        text = records.record_text(record)
+
+        def write(connection: Connection) -> bool:
+            if rows(connection, "SELECT 1 FROM irreproducible_transformation WHERE checksum = ? LIMIT 1", [name]):
+                raise ConflictError(records.IRREPRODUCIBLE)
+            stored = _result(connection, name)
+            if stored not in (None, value):
+                raise ConflictError(records.OTHER_RESULT)
+            present = _record(connection, name)
+            if present is not None and present[0] != value:
+                raise ConflictError(records.OTHER_RECORD_RESULT)
+            if present is not None and records.record_value(present[1]) != records.record_value(text):
+                return False
+            if stored is None:
+                connection.execute("INSERT INTO transformation (checksum, result) VALUES (?, ?)", (name, value))
+            if not _has_reverse(connection, name, value):
+                connection.execute("INSERT INTO rev_transformation (result, checksum) VALUES (?, ?)", (value, name))
+            if present is None:
+                connection.execute(
+                    "INSERT INTO meta_data (checksum, result, metadata) VALUES (?, ?, ?)", (name, value, text)
+                )
+            return True
+
+        return self._database.transaction(write)
+
+    def contest(self, transformation: Checksum, result: Checksum) -> None:
+        """Say that `result` could not be reproduced: it and its record move to the irreproducible ones.
+
+        Saying it again changes nothing. Raises UnknownResultError if the transformation has another result,
+        ConflictError if its record has.
+        """
+        name, value = transformation.hex(), result.hex()
+
+        def write(connection: Connection) -> None:
+            stored = _result(connection, name)
+            if stored not in (None, value):
+                raise UnknownResultError(records.NOT_CONTESTED_RESULT)
+            present = _record(connection, name)
+            if present is not None and present[0] != value:
+                raise ConflictError(records.NOT_CONTESTED_RECORD)
+            known = rows(
+                connection,
+                "SELECT metadata FROM irreproducible_transformation WHERE checksum = ? AND result = ?",
+                (name, value),
+            )
+            text = present[1] if present is not None else '""'
+            if not known or (present is not None and (text,) not in known):
+                connection.execute(
+                    "INSERT INTO irreproducible_transformation (result, checksum, metadata) VALUES (?, ?, ?)",
+                    (value, name, text),
+                )
+            _delete(connection, name, value)
+
+        self._database.transaction(write)
+
+    def get_irreproducible(self, transformation: Checksum, result: Checksum | None = None) -> list[dict[str, Any]]:
+        """Return the contested results: `checksum`, `result` (hex), `metadata` (the record, "" if there was none)."""
+        query = "SELECT checksum, result, metadata FROM irreproducible_transformation WHERE checksum = ?"
+        values = [transformation.hex()]
+        if result is not None:
+            query += " AND result = ?"
+            values.append(result.hex())
+        found: list[tuple[str, str, str]] = self._read(lambda c: rows(c, query + " ORDER BY id", values), [])
+        return [{"checksum": c, "result": r, "metadata": records.record_value(m)} for c, r, m in found]
+
+    # --- claims ------------------------------------------------------------------------------
+
+    def claim(self, transformation: Checksum) -> AbstractContextManager[None]:
+        """Hold the right to execute `transformation`; blocks while another thread or process holds it.
+
+        The thread that holds it may claim it again. Where files cannot be locked it is kept within this process.
+        """
+        return self._claim(transformation.hex())
+
+    def running(self, transformation: Checksum) -> dict[str, Any] | None:
+        """Return who holds the claim: `pid`, `host`, `start` (seconds since the epoch); None if nobody does."""
+        return self._claims.running(transformation.hex())
+
+    @contextmanager
+    def _claim(self, name: str) -> Iterator[None]:
+        with self._claims.hold(name):
+            yield
+
+    def _read(self, action: Callable[[Connection], T], absent: T) -> T:
+        """Run a reading action; `absent` where the table does not exist yet."""
+        try:
+            return self._database.run(action)
+        except StoreError as exc:
+            if absent_table(exc):
+                return absent
+            raise
+
+
+def _result(connection: Connection, name: str) -> str | None:
+    found = connection.execute("SELECT result FROM transformation WHERE checksum = ?", (name,)).fetchone()
+    return None if found is None else found[0]
+
+
+def _record(connection: Connection, name: str) -> tuple[str, str] | None:
+    """Return (result, text) of a record, or None."""
+    found: tuple[str, str] | None = connection.execute(
+        "SELECT result, metadata FROM meta_data WHERE checksum = ?", (name,)
+    ).fetchone()
+    return found
+
+
+def _has_reverse(connection: Connection, name: str, value: str) -> bool:
+    # Newest first: a record follows its result closely, and a common result may have a million rows.
+    query = "SELECT 1 FROM rev_transformation WHERE result = ? AND checksum = ? ORDER BY id DESC LIMIT 1"
+    return connection.execute(query, (value, name)).fetchone() is not None
+
+
+def _set_result(connection: Connection, name: str, value: str) -> bool:
+    stored = _result(connection, name)
+    if stored is None:
+        connection.execute("INSERT INTO transformation (checksum, result) VALUES (?, ?)", (name, value))
+        connection.execute("INSERT INTO rev_transformation (result, checksum) VALUES (?, ?)", (value, name))
+        return True
+    if stored != value:
+        from time import gmtime, strftime
+
+        client = f"{os.uname().nodename}:{os.getpid()}"
+        connection.execute(
+            "INSERT OR IGNORE INTO transformation_conflict (checksum, result, seen_at, client) VALUES (?, ?, ?, ?)",
+            (name, value, strftime("%Y-%m-%dT%H:%M:%SZ", gmtime()), client),
+        )
+        return False
+    return True
+
+
+def _delete(connection: Connection, name: str, value: str) -> None:
+    """Delete a result with its reverse rows and its record."""
+    connection.execute("DELETE FROM transformation WHERE checksum = ?", (name,))
+    connection.execute("DELETE FROM rev_transformation WHERE result = ? AND checksum = ?", (value, name))
+    connection.execute("DELETE FROM meta_data WHERE checksum = ?", (name,))

@@ -1,0 +1,102 @@
+"""`execute`: from a frozen transformation and its envelope to the result, wherever it is called.
+
+Knows nothing about caching: it reads its inputs, runs the step, adds the result, or raises.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from seamless.cache.access import Buffers
+from seamless.checksum import Checksum
+from seamless.errors import TransformationError
+from seamless.transformer.outcome import Envelope, OutputHandler, Usage
+from seamless.transformer.records import UsageMeter
+
+
+class Execution:
+    """What `execute` returns."""
+
+    __slots__ = ("result", "stderr", "stdout", "usage")
+
+    def __init__(self, result: Checksum, stdout: bytes, stderr: bytes, usage: Usage) -> None:
+        self.result, self.stdout, self.stderr, self.usage = result, stdout, stderr, usage
+
+
+class StepError(TransformationError):
+    """The step itself has failed: the text is complete; output and exit status are attached."""
+
+    def __init__(self, text: str, *, stdout: bytes = b"", stderr: bytes = b"", exit_status: int | None = None):
+        super().__init__(text, exit_status=exit_status)
+        self.stdout, self.stderr = stdout, stderr
+
+
+def execute(
+    transformation: Mapping[str, Any],
+    tf: Checksum,
+    envelope: Envelope,
+    buffers: Buffers,
+    *,
+    on_output: OutputHandler | None = None,
+    canceled: threading.Event | None = None,
+) -> Execution:
+    """Run one transformation in this process. Raises StepError, CacheMissError, StoreError."""
+    language = transformation.get("__language__")
+    if language == "python":
+        return _execute_python(transformation, tf, envelope, buffers, on_output)
+    if language == "bash":
+        from seamless.transformer.bash.run import run_bash
+
+        done = run_bash(transformation, envelope, buffers, on_output=on_output, canceled=canceled)
+        return Execution(done.result, done.stdout, done.stderr, done.usage)
+    raise StepError(
+        f"cannot execute a transformation in language {language!r}: this version executes 'python' and 'bash'\n"
+    )
+
+
+def _execute_python(
+    transformation: Mapping[str, Any],
+    tf: Checksum,
+    envelope: Envelope,
+    buffers: Buffers,
+    on_output: OutputHandler | None,
+) -> Execution:
+    from seamless.transformer.capture import capture
+    from seamless.transformer.deliver import input_values, result_buffer
+    from seamless.transformer.python_run import format_user_error, run_python
+
+    if envelope.env:
+        from seamless.transformer.environment import check_python_environment
+
+        check_python_environment(envelope.env)
+    code_checksum = Checksum(transformation["code"][2])
+    code = buffers.read(code_checksum).decode()
+    pins, modules = input_values(transformation, buffers)
+    celltype = transformation["__output__"][1]
+    name = envelope.name
+    meter = UsageMeter()
+    with capture(on_output=on_output) as output:
+        try:
+            value = run_python(
+                code,
+                pins=pins,
+                modules=modules,
+                output_celltype=celltype,
+                name=name,
+                code_checksum=code_checksum.hex(),
+            )
+        except Exception as exc:
+            text = format_user_error(exc, name=name, origin=envelope.origin)
+            raise StepError(text, stdout=output.stdout, stderr=output.stderr) from exc
+    usage = meter.stop()
+    try:
+        result = result_buffer(value, celltype, buffers)
+    except (TypeError, ValueError, OverflowError) as exc:
+        text = (
+            f"{type(exc).__name__}: the result of {name}, a {type(value).__name__}, "
+            f"cannot be stored with celltype {celltype!r}: {exc}\n"
+        )
+        raise StepError(text, stdout=output.stdout, stderr=output.stderr) from exc
+    return Execution(result, output.stdout, output.stderr, usage)

@@ -1,0 +1,86 @@
+"""A pool of daemon threads for work that is waiting to be claimed.
+
+A thread of the pool that must wait for other work says so with `blocked()`; another thread takes its
+place meanwhile, so that work which waits for work never fills the pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+
+def default_threads() -> int:
+    """Return `$SEAMLESS_COMPUTE_THREADS`, or the number of processors + 4, at most 32."""
+    text = os.environ.get("SEAMLESS_COMPUTE_THREADS", "").strip()
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+class ThreadPool:
+    """Runs callables in up to `limit` daemon threads, made on demand. Thread-safe, and safe after a fork."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit or default_threads()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._queue: deque[Callable[[], None]] = deque()
+        self._condition = threading.Condition()
+        self._threads = 0
+        self._idle = 0
+        self._blocked = 0
+        self._mine = threading.local()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have `work()` called soon; it must not raise."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._condition:
+            self._queue.append(work)
+            self._provide_thread()
+
+    @contextlib.contextmanager
+    def blocked(self) -> Iterator[None]:
+        """While inside, the calling thread does not count, if it is one of the pool."""
+        if not getattr(self._mine, "member", False):
+            yield
+            return
+        with self._condition:
+            self._blocked += 1
+            if self._queue:
+                self._provide_thread()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._blocked -= 1
+
+    def _provide_thread(self) -> None:
+        if self._idle:
+            self._idle -= 1  # by whoever wakes it: the next call must not count on the same thread
+            self._condition.notify()
+        elif self._threads - self._blocked < self.limit:
+            self._threads += 1
+            threading.Thread(target=self._run, name="SeamlessExecutor", daemon=True).start()
+
+    def _run(self) -> None:
+        self._mine.member = True
+        while True:
+            with self._condition:
+                while not self._queue:
+                    if self._threads - self._blocked > self.limit:
+                        self._threads -= 1  # took the place of one that has come back
+                        return
+                    self._idle += 1
+                    self._condition.wait()
+                work = self._queue.popleft()
+            work()
+
+
+pool = ThreadPool()

@@ -1,0 +1,285 @@
+"""Look a transformation up, or execute it once and keep the result.
+
+Order: memory of this process, the active result stores, an execution already under way (here or in
+another process that shares the store), and only then an execution. A result becomes visible in a store
+after its buffer is durable there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seamless.buffer import Buffer
+from seamless.cache.access import Buffers
+from seamless.cache.buffer_cache import get_buffer_cache
+from seamless.cache.resolve import is_known
+from seamless.checksum import Checksum
+from seamless.errors import CacheMissError, StoreError, TransformationError
+from seamless.session import session
+from seamless.shutdown import ensure_open
+from seamless.stores.memory import MemoryResults
+from seamless.transformer.execute import Execution, StepError, execute
+from seamless.transformer.identity import transformation_buffer
+from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
+from seamless.transformer.submission import Submission
+
+_running: dict[Checksum, Submission] = {}
+_running_lock = threading.Lock()
+_held: dict[Checksum, list[Checksum]] = {}  # result -> buffers held in memory on its behalf
+
+
+def _release(tf: Checksum, result: Checksum) -> None:
+    for checksum in _held.pop(result, ()):
+        checksum.decref()
+
+
+memory = MemoryResults(on_evict=_release)
+
+
+def lookup(tf: Checksum, *, require_value: bool = False) -> Checksum | None:
+    """Return the known result, from memory or the active stores, without executing anything.
+
+    With `require_value` only a result whose buffer can be had counts. Raises StoreError.
+    """
+    result = memory.get_result(tf)
+    if result is not None and (not require_value or is_known(result)):
+        return result
+    session.ensure_active()
+    for store in session.result_stores:
+        result = store.get_result(tf)
+        if result is not None and (not require_value or is_known(result)):
+            memory.set_result(tf, result)
+            return result
+    return None
+
+
+def submit(
+    transformation: Mapping[str, Any],
+    tf: Checksum,
+    envelope: Envelope,
+    *,
+    on_output: OutputHandler | None = None,
+    refresh: bool = False,
+) -> Submission:
+    """Return the submission for this transformation: the one under way, whatever its envelope, or a new one.
+
+    Neither looked up nor started yet: `wait()` or `start()` it. With a strict envelope, an execution
+    under way with another envelope is refused (RuntimeError).
+    """
+    ensure_open("transformation")
+    with _running_lock:
+        running = _running.get(tf)
+        if running is not None and not running.done:
+            if envelope.strict and _digest(running.envelope) != _digest(envelope):
+                raise RuntimeError(
+                    f"Transformation {tf} is already running with a different dunder envelope; "
+                    "wait for it, or submit without strict"
+                )
+            return running
+        submission = Submission(transformation, tf, envelope, _perform, on_output=on_output, refresh=refresh)
+        _running[tf] = submission
+    submission.add_done_callback(lambda outcome: _forget(submission))
+    return submission
+
+
+def run_transformation(
+    transformation: Mapping[str, Any],
+    tf: Checksum,
+    envelope: Envelope,
+    *,
+    on_output: OutputHandler | None = None,
+    refresh: bool = False,
+) -> Outcome:
+    """Look up or execute one transformation in this process; blocks. Failures are in the outcome.
+
+    Raises StoreError when the result cannot be kept, KeyboardInterrupt after the step has been stopped.
+    """
+    if not refresh and (result := lookup(tf, require_value=not envelope.scratch)) is not None:
+        return Outcome(tf, result=result, cached=True)
+    outcome = submit(transformation, tf, envelope, on_output=on_output, refresh=refresh).wait()
+    if isinstance(outcome.original, StoreError):
+        raise outcome.original
+    return outcome
+
+
+def forget(tf: Checksum) -> bool:
+    """Drop the result of a transformation from memory and from every writable store; False if none had it."""
+    known = memory.delete_result(tf)
+    for store in session.writable_result_stores():
+        known = store.delete_result(tf) or known
+    return known
+
+
+def cancel(tf: Checksum) -> bool:
+    """Stop the execution of this transformation if it is under way in this process."""
+    submission = _running.get(tf)
+    return submission is not None and submission.cancel()
+
+
+def reset() -> None:
+    """Forget all results in memory (not in stores) and everything that is under way."""
+    with _running_lock:
+        under_way = list(_running.values())
+        _running.clear()
+    for submission in under_way:
+        submission.cancel()
+    memory.clear()
+    for checksums in _held.values():
+        for checksum in checksums:
+            checksum.decref()
+    _held.clear()
+
+
+session.on_reset(reset)
+
+
+def _forget(submission: Submission) -> None:
+    with _running_lock:
+        if _running.get(submission.tf) is submission:
+            del _running[submission.tf]
+
+
+def _digest(envelope: Envelope) -> str:
+    return repr((sorted(envelope.meta.items(), key=repr), envelope.env, envelope.scratch, sorted(envelope.pins)))
+
+
+@contextlib.contextmanager
+def _claims(tf: Checksum) -> Iterator[bool]:
+    """Hold the right to execute in every writable result store; yields whether there is any."""
+    stores = session.writable_result_stores()
+    with contextlib.ExitStack() as stack:
+        for store in stores:
+            stack.enter_context(store.claim(tf))
+        yield bool(stores)
+
+
+def _perform(submission: Submission) -> Outcome:
+    """Execute a claimed submission: the body of every execution in this process."""
+    tf, envelope = submission.tf, submission.envelope
+    buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
+    try:
+        with _claims(tf) as shared:
+            if shared and not submission.refresh:
+                # Another process may have finished it while we waited for the claim.
+                result = lookup(tf, require_value=not envelope.scratch)
+                if result is not None:
+                    return Outcome(tf, result=result, cached=True)
+            done = execute(
+                submission.transformation,
+                tf,
+                envelope,
+                buffers,
+                on_output=submission.on_output,
+                canceled=submission.canceled,
+            )
+            if submission.canceled.is_set():
+                return Outcome(tf, error="Transformation was canceled", canceled=True)
+            _keep(submission, done, buffers)
+    except StepError as exc:
+        return _failure(submission, exc, exc.stdout, exc.stderr)
+    except TransformationError as exc:
+        return _failure(submission, exc, getattr(exc, "stdout", b""), getattr(exc, "stderr", b""))
+    except CacheMissError as exc:
+        text = f"CacheMissError: an input of the transformation cannot be found: {exc}\n"
+        return Outcome(tf, error=text + _where(submission), original=exc)
+    except StoreError as exc:
+        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
+    except (ValueError, TypeError) as exc:
+        text = f"{type(exc).__name__}: an input of the transformation cannot be read: {exc}\n"
+        return Outcome(tf, error=text + _where(submission), original=exc)
+    kept = list(buffers.added.values())
+    return Outcome(tf, result=done.result, stdout=done.stdout, stderr=done.stderr, usage=done.usage, kept=kept)
+
+
+def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
+    """Make the result, and what is needed to compute it again, durable; then make it known."""
+    tf, envelope = submission.tf, submission.envelope
+    cache = get_buffer_cache()
+    stores = session.writable_result_stores()
+    if session.writable_buffer_stores() and not envelope.scratch:
+        for buffer in _inputs_in_memory(submission):
+            buffers.added.setdefault(buffer.get_checksum(), buffer)
+        buffers.commit()
+    elif not envelope.scratch:
+        # Nothing but memory: the buffers live as long as the result is remembered.
+        _held.setdefault(done.result, []).extend(buffers.added)
+        for checksum, buffer in buffers.added.items():
+            cache.incref(checksum, buffer=buffer)
+    else:
+        for checksum, buffer in buffers.added.items():
+            cache.tempref(checksum, buffer=buffer, scratch=True)
+        _store_definition(submission)
+    for store in stores:
+        store.set_result(tf, done.result)
+    _write_record(submission, done)
+    memory.set_result(tf, done.result)
+
+
+def _inputs_in_memory(submission: Submission) -> list[Buffer]:
+    """Return the inputs, code and identity buffer as far as they are in memory and not scratch."""
+    cache = get_buffer_cache()
+    found = [Buffer(transformation_buffer(submission.transformation))]
+    for key, entry in submission.transformation.items():
+        if key.startswith("__") or entry[2] is None:
+            continue
+        checksum = Checksum(entry[2])
+        buffer = cache.get(checksum)
+        if buffer is not None and not cache.is_scratch_ref(checksum):
+            found.append(buffer)
+    return found
+
+
+def _store_definition(submission: Submission) -> None:
+    """Of a scratch transformation, store what is needed to compute it again."""
+    if session.writable_buffer_stores():
+        from seamless.cache.buffer_writer import get_writer
+
+        get_writer().store(_inputs_in_memory(submission))
+
+
+def _write_record(submission: Submission, done: Execution) -> None:
+    stores = session.writable_result_stores()
+    if not stores:
+        return
+    from seamless.transformer.records import minimal_record
+
+    record = minimal_record(submission.tf, done.result, done.usage)
+    for store in stores:
+        try:
+            store.set_record(submission.tf, done.result, record)
+        except (StoreError, ValueError) as exc:
+            import warnings
+
+            warnings.warn(f"no execution record for {submission.tf}: {exc}", stacklevel=2)
+
+
+def _where(submission: Submission) -> str:
+    import platform
+
+    return f"(transformation {submission.tf}, process {os.getpid()} on {platform.node()})\n"
+
+
+def _failure(submission: Submission, exc: TransformationError, stdout: bytes, stderr: bytes) -> Outcome:
+    text = str(exc)
+    if not text.endswith("\n"):
+        text += "\n"
+    text += _where(submission)
+    if submission.transformation.get("__language__") != "bash":  # a bash failure shows its output itself
+        for title, data in (("Standard output", stdout), ("Standard error", stderr)):
+            if data:
+                text += f"{'*' * 50}\n* {title}\n{'*' * 50}\n{data[-4000:].decode(errors='replace').rstrip()}\n"
+    if submission.canceled.is_set():
+        return Outcome(submission.tf, error="Transformation was canceled", canceled=True)
+    return Outcome(
+        submission.tf,
+        error=text,
+        original=exc.__cause__ or exc,
+        exit_status=exc.exit_status,
+        stdout=stdout,
+        stderr=stderr,
+        usage=Usage(),
+    )

@@ -1,0 +1,575 @@
+"""Transformation: an immutable definition and the promise of its result."""
+
+from __future__ import annotations
+
+import threading
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from seamless.buffer import Buffer
+from seamless.cache.resolve import fingertip_buffer, off_loop, resolve_buffer
+from seamless.checksum import Checksum
+from seamless.errors import SeamlessError, StoreError, TransformationError
+from seamless.shutdown import ensure_open
+from seamless.transformer import blocking, runner
+from seamless.transformer.identity import transformation_buffer
+from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
+from seamless.transformer.pins import Nested, Pin, is_transformation, replace_transformations
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from seamless.transformer.submission import Submission
+
+_CANCELED = "Transformation was canceled"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a Transformation is made of, apart from its upstream results."""
+
+    language: str
+    pins: Mapping[str, Pin]  # including `code` and modules
+    celltype: str  # of the result
+    envelope: Envelope
+    keys: Mapping[str, Any] = field(default_factory=dict)  # __format__, __as__, __schema__, ...
+    output_name: str = "result"
+
+
+class Transformation:
+    """A step with its inputs: `compute()` for the checksum of the result, `run()` for the value.
+
+    Made by calling a `delayed` transformer. The definition never changes; the outcome comes once.
+    Thread-safe.
+    """
+
+    _is_transformation = True
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._lock = threading.RLock()
+        self._tf: Checksum | None = None
+        self._tf_dict: dict[str, Any] | None = None
+        self._buffers: list[Any] = []  # keeps the definition's buffers findable while the handle lives
+        self._construction_error: str | None = None
+        self._outcome: Outcome | None = None
+        self._submission: Submission | None = None
+        self._started = False
+        self._canceled = False
+        self._callbacks: list[Callable[[Transformation], None]] = []
+        self._output = bytearray()
+
+    # --- construction -------------------------------------------------------------------------
+
+    def construct(self) -> Checksum | None:
+        """Compute what this step depends on and its own identity; return the transformation checksum.
+
+        Blocks while dependencies are computed. None if that fails: see `exception`.
+        """
+        ensure_open("construct")
+        if self._tf is None and self.dependencies():
+            blocking.check("construct()", "await tf.construction()")
+        return self._construct()
+
+    async def construction(self) -> Checksum | None:
+        """Do what `construct` does, without blocking the event loop."""
+        if self._tf is None and self.dependencies():
+            return await off_loop(self._construct)  # type: ignore[no-any-return]
+        return self._construct()
+
+    def dependencies(self) -> dict[str, tuple[Transformation, ...]]:
+        """Return the upstream transformations, by pin."""
+        found: dict[str, tuple[Transformation, ...]] = {}
+        for name, pin in self._definition.pins.items():
+            if is_transformation(pin.source):
+                found[name] = (pin.source,)
+            elif isinstance(pin.source, Nested):
+                found[name] = pin.source.transformations
+        return found
+
+    def _construct(self) -> Checksum | None:
+        if self._tf is not None:
+            return self._tf
+        if self._construction_error is not None or self._canceled:
+            return None
+        upstream = self.dependencies()
+        for transformations in upstream.values():
+            for dependency in transformations:
+                dependency.start()
+        for name, transformations in upstream.items():
+            for dependency in transformations:
+                if dependency._compute() is None:
+                    self._construction_error = _dependency_error(name, dependency)
+                    return None
+        return self._identify()
+
+    def _identify(self) -> Checksum | None:
+        """Build the identity from finished dependencies."""
+        tf_dict: dict[str, Any] = {
+            "__language__": self._definition.language,
+            "__output__": [self._definition.output_name, self._definition.celltype, None],
+            **self._definition.keys,
+        }
+        buffers: list[Any] = []
+        for name, pin in self._definition.pins.items():
+            try:
+                checksum = self._pin_checksum(pin, buffers)
+            except (SeamlessError, ValueError, TypeError) as exc:
+                self._construction_error = f"{type(exc).__name__}: argument '{name}': {exc}\n"
+                return None
+            tf_dict[name] = [pin.celltype, pin.subcelltype, None if checksum is None else checksum.hex()]
+        identity = Buffer(transformation_buffer(tf_dict))
+        tf = identity.get_checksum()
+        buffers.append(identity)
+        with self._lock:
+            if self._tf is None:
+                self._buffers, self._tf_dict, self._tf = buffers, tf_dict, tf
+        return self._tf
+
+    def _pin_checksum(self, pin: Pin, buffers: list[Any]) -> Checksum | None:
+        source = pin.source
+        if source is None:
+            return None
+        if isinstance(source, Buffer):
+            buffers.append(source)
+            buffers.extend(pin.leaves)
+            return source.get_checksum()
+        if isinstance(source, Checksum):
+            return source
+        if isinstance(source, Nested):
+            from seamless.celltypes import serialize
+
+            value = replace_transformations(source.value, lambda dependency: dependency._value())
+            buffer = Buffer(serialize(value, pin.celltype))
+            buffers.append(buffer)
+            return buffer.get_checksum()
+        buffers.append(source._outcome)
+        return source.result_checksum  # type: ignore[no-any-return]
+
+    # --- computation --------------------------------------------------------------------------
+
+    def compute(self) -> Checksum | None:
+        """Look the result up or compute it; return its checksum. Blocks.
+
+        None if the step fails or was canceled: see `exception`. Raises StoreError if the result cannot be kept.
+        """
+        ensure_open("compute")
+        if self._outcome is None:
+            blocking.check("compute()", "await tf.computation()")
+        return self._compute()
+
+    async def computation(self, require_value: bool = False) -> Checksum | None:
+        """Do what `compute` does, without blocking the event loop.
+
+        `require_value`: a known result counts only if its buffer can be had.
+        """
+        ensure_open("computation")
+        await self._finished()
+        checksum = self._result()
+        if require_value and checksum is not None:
+            await off_loop(fingertip_buffer, checksum)
+        return checksum
+
+    def run(self) -> Any:
+        """Compute, and return the value of the result; recompute its buffer if it is gone. Blocks.
+
+        Raises TransformationError if the step fails or was canceled.
+        """
+        ensure_open("run")
+        if self._outcome is None:
+            blocking.check("run()", "await tf.task()")
+        self._compute()
+        return self._value()
+
+    @property
+    def result(self) -> Any:
+        """The value of the result, computed if need be: what `run()` returns."""
+        return self.run()
+
+    def task(self) -> asyncio.Task[Any]:
+        """Return an asyncio task for the value; canceling the task cancels the transformation."""
+        import asyncio
+
+        ensure_open("task")
+        return asyncio.get_running_loop().create_task(self._await_value())
+
+    def __await__(self) -> Any:
+        return self._await_value().__await__()
+
+    async def _await_value(self) -> Any:
+        import asyncio
+
+        try:
+            await self._finished()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        self._raise_unless_ok()
+        assert self._outcome is not None and self._outcome.result is not None
+        buffer = await off_loop(fingertip_buffer, self._outcome.result)
+        return await buffer.get_value_async(self.celltype)
+
+    async def _finished(self) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        finished = loop.create_future()
+
+        def wake(_: Transformation) -> None:
+            loop.call_soon_threadsafe(lambda: finished.done() or finished.set_result(None))
+
+        self.start()
+        self._add_done_callback(wake)
+        await finished
+
+    def start(self, *, loop: Any = None) -> Transformation:
+        """Begin in the background, upstream transformations first; return self. `loop` is accepted and not needed."""
+        ensure_open("start")
+        with self._lock:
+            if self._started or self._outcome is not None or self._canceled:
+                return self
+            self._started = True
+        waiting = [d for transformations in self.dependencies().values() for d in transformations]
+        for dependency in waiting:
+            dependency.start()
+        self._after(waiting)
+        return self
+
+    def _after(self, waiting: list[Transformation]) -> None:
+        """Submit once all dependencies are done, without holding a thread meanwhile."""
+        left = [len(waiting)]
+        lock = threading.Lock()
+
+        def one_less(_: Transformation) -> None:
+            with lock:
+                left[0] -= 1
+                ready = left[0] == 0
+            if ready:
+                self._submit_in_background()
+
+        if not waiting:
+            self._submit_in_background()
+        for dependency in waiting:
+            dependency._add_done_callback(one_less)
+
+    def _submit_in_background(self) -> None:
+        try:
+            submission = self._submit()
+        except RuntimeError as exc:  # closed meanwhile, or a strict envelope was refused
+            self._settle(Outcome(self._tf or _NO_CHECKSUM, error=f"{type(exc).__name__}: {exc}\n", original=exc))
+            return
+        if submission is not None:
+            submission.start()
+
+    def _submit(self) -> Submission | None:
+        """Look up; on a miss return the submission that will give the outcome. None when the outcome is there."""
+        with self._lock:
+            if self._outcome is not None:
+                return None
+            if self._submission is not None:
+                return self._submission
+        tf = self._construct()
+        envelope = self._definition.envelope
+        if tf is None:
+            self._settle(Outcome(_NO_CHECKSUM, error=self._construction_error or _CANCELED, canceled=self._canceled))
+            return None
+        assert self._tf_dict is not None
+        try:
+            known = runner.lookup(tf, require_value=not envelope.scratch)
+        except StoreError as exc:
+            self._settle(Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc))
+            return None
+        if known is not None:
+            self._settle(Outcome(tf, result=known, cached=True))
+            return None
+        submission = runner.submit(self._tf_dict, tf, envelope, on_output=self._handler())
+        with self._lock:
+            self._submission = submission
+            submission.owners += 1
+        submission.add_done_callback(self._settle)
+        return submission
+
+    def _handler(self) -> OutputHandler | None:
+        if not self._definition.envelope.direct_print:
+            return None
+        import os
+        import sys
+
+        def show(stream: str, data: bytes) -> None:
+            target = sys.__stdout__ if stream == "stdout" else sys.__stderr__
+            if target is not None:
+                target.flush()
+                os.write(target.fileno(), data)
+
+        return show
+
+    def _compute(self) -> Checksum | None:
+        if self._outcome is None:
+            submission = self._submit()
+            if submission is not None:
+                self._settle(submission.wait())
+        return self._result()
+
+    def _settle(self, outcome: Outcome) -> None:
+        with self._lock:
+            if self._outcome is not None:
+                return
+            self._outcome = outcome
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
+
+    def _add_done_callback(self, callback: Callable[[Transformation], None]) -> None:
+        with self._lock:
+            if self._outcome is None:
+                self._callbacks.append(callback)
+                return
+        callback(self)
+
+    def _result(self) -> Checksum | None:
+        assert self._outcome is not None
+        if isinstance(self._outcome.original, StoreError):
+            raise self._outcome.original
+        return self._outcome.result
+
+    def _value(self) -> Any:
+        self._raise_unless_ok()
+        assert self._outcome is not None and self._outcome.result is not None
+        return fingertip_buffer(self._outcome.result).get_value(self.celltype)
+
+    # --- cancelling and retrying --------------------------------------------------------------
+
+    def cancel(self, *, recursive: bool = False) -> bool:
+        """Cancel for good; `recursive` also what it depends on. True if that changed anything."""
+        changed = False
+        if recursive:
+            for transformations in self.dependencies().values():
+                for dependency in transformations:
+                    changed = dependency.cancel(recursive=True) or changed
+        with self._lock:
+            if self._outcome is not None or self._canceled:
+                return changed
+            self._canceled = True
+            submission, self._submission = self._submission, None
+            last = False
+            if submission is not None:
+                submission.owners -= 1
+                last = submission.owners <= 0
+        self._settle(Outcome(self._tf or _NO_CHECKSUM, error=_CANCELED, canceled=True))
+        if submission is not None and last:
+            submission.cancel()
+        return True
+
+    async def cancel_async(self, *, recursive: bool = False) -> bool:
+        """Do what `cancel` does, without blocking the event loop."""
+        return bool(await off_loop(lambda: self.cancel(recursive=recursive)))
+
+    def clear_exception(self) -> None:
+        """Forget a failure, so that the next `compute` tries again. Does nothing after `cancel`."""
+        with self._lock:
+            if self._canceled:
+                return
+            self._construction_error = None
+            if self._outcome is not None and self._outcome.error is not None:
+                self._outcome = None
+                self._submission = None
+                self._started = False
+        for transformations in self.dependencies().values():
+            for dependency in transformations:
+                dependency.clear_exception()
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def is_cached(self) -> bool:
+        """Tell whether the result is known already; dependencies are computed for that. Blocks."""
+        ensure_open("is_cached")
+        tf = self.construct()
+        return tf is not None and runner.lookup(tf) is not None
+
+    async def is_cached_async(self) -> bool:
+        """Do what `is_cached` does, without blocking the event loop."""
+        tf = await self.construction()
+        return tf is not None and await off_loop(runner.lookup, tf) is not None
+
+    @property
+    def transformation_checksum(self) -> Checksum:
+        """The identity. TransformationError before construction."""
+        if self._tf is None:
+            if self._construction_error is not None:
+                raise TransformationError(
+                    f"Transformation construction returned an exception:\n{self._construction_error}"
+                )
+            raise TransformationError("Transformation has not been constructed")
+        return self._tf
+
+    @property
+    def result_checksum(self) -> Checksum:
+        """The checksum of the result. TransformationError unless it has been computed."""
+        self._raise_unless_ok()
+        assert self._outcome is not None and self._outcome.result is not None
+        return self._outcome.result
+
+    @property
+    def buffer(self) -> Buffer:
+        """The result buffer; never recomputed: CacheMissError if it is gone."""
+        return resolve_buffer(self.result_checksum)
+
+    @property
+    def value(self) -> Any:
+        """The value of the result; never recomputed: CacheMissError if its buffer is gone."""
+        return self.buffer.get_value(self.celltype)
+
+    @property
+    def celltype(self) -> str:
+        """The celltype of the result."""
+        return self._definition.celltype
+
+    @property
+    def exception(self) -> str | None:
+        """Why there is no result: the complete text, or None."""
+        if self._outcome is not None:
+            return self._outcome.error
+        return self._construction_error
+
+    @property
+    def original_type(self) -> str | None:
+        """The class name of the exception that the step's own code raised."""
+        original = self._outcome.original if self._outcome is not None else None
+        return type(original).__name__ if original is not None else None
+
+    @property
+    def logs(self) -> str:
+        """What the execution has printed: standard output, then standard error. Empty for a cached result."""
+        if self._outcome is None:
+            return ""
+        return (self._outcome.stdout + self._outcome.stderr).decode(errors="replace")
+
+    @property
+    def status(self) -> str:
+        """One of `Status: ready`, `pending`, `OK`, `exception`, `canceled`."""
+        if self._canceled or (self._outcome is not None and self._outcome.canceled):
+            return "Status: canceled"
+        if self.exception is not None:
+            return "Status: exception"
+        if self._outcome is not None:
+            return "Status: OK"
+        return "Status: pending" if self._started or self._submission is not None else "Status: ready"
+
+    @property
+    def meta(self) -> Any:
+        """How it is executed, as a read-only view."""
+        return _frozen(self._definition.envelope.meta)
+
+    @meta.setter
+    def meta(self, value: Any) -> None:
+        raise TransformationError("Transformation definition is immutable")
+
+    @property
+    def scratch(self) -> bool:
+        """Whether the result buffer is not kept."""
+        return self._definition.envelope.scratch
+
+    @scratch.setter
+    def scratch(self, value: bool) -> None:
+        raise TransformationError("Transformation definition is immutable")
+
+    @property
+    def allow_input_fingertip(self) -> bool:
+        """Whether inputs that are gone may be recomputed."""
+        return self._definition.envelope.allow_input_fingertip
+
+    def __repr__(self) -> str:
+        known = f" {self._tf}" if self._tf is not None else ""
+        return f"<Transformation{known}: {self.status.removeprefix('Status: ')}>"
+
+    def _raise_unless_ok(self) -> None:
+        outcome = self._outcome
+        if outcome is None:
+            if self._construction_error is not None:
+                raise TransformationError(
+                    f"Transformation construction returned an exception:\n{self._construction_error}"
+                )
+            if self._started or self._submission is not None:
+                raise TransformationError("Transformation is still computing")
+            raise TransformationError("Transformation has not been computed")
+        if outcome.canceled:
+            raise TransformationError(_CANCELED) from _cause(outcome)
+        if outcome.error is not None:
+            what = "construction " if self._tf is None else ""
+            raise TransformationError(
+                f"Transformation {what}returned an exception:\n{outcome.error}",
+                original_type=self.original_type,
+                exit_status=outcome.exit_status,
+            ) from _cause(outcome)
+
+
+_NO_CHECKSUM = Checksum(bytes(32))
+
+
+def _cause(outcome: Outcome) -> BaseException | None:
+    return outcome.original
+
+
+def _dependency_error(pin: str, dependency: Transformation) -> str:
+    return f"RuntimeError: Dependency '{pin}' has an exception:\n{dependency.exception or _CANCELED}"
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return types.MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, (set, frozenset)):
+        return frozenset(_frozen(item) for item in value)
+    return value
+
+
+def transformation_from_dict(
+    transformation: Mapping[str, Any],
+    *,
+    meta: Mapping[str, Any] | None = None,
+    scratch: bool = False,
+    tf_dunder: Mapping[str, Any] | None = None,
+    strict_dunder: bool = False,
+) -> Transformation:
+    """Return a handle for a prepared transformation dict (pins as `[celltype, subcelltype, hex]`).
+
+    Orthogonal keys, in the dict or in `tf_dunder`, go to the envelope. Raises ValueError for unknown ones.
+    """
+    from seamless.transformer.identity import is_load_bearing
+
+    every = {**transformation, **(tf_dunder or {})}
+    pins: dict[str, Pin] = {}
+    keys: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in every.items():
+        if not is_load_bearing(key):
+            extra[key] = value
+        elif key.startswith("__"):
+            keys[key] = value
+        else:
+            celltype, subcelltype, checksum = value
+            pins[key] = Pin(celltype, subcelltype, None if checksum is None else Checksum(checksum))
+    language = keys.pop("__language__", None)
+    if language is None:
+        raise ValueError("the transformation dict has no '__language__'")
+    name, celltype, _ = keys.pop("__output__", ["result", "mixed", None])
+    meta = {**extra.pop("__meta__", {}), **(meta or {})}
+    env = extra.pop("__env__", None)
+    if isinstance(env, str):
+        env = resolve_buffer(Checksum(env)).get_value("plain")
+    envelope = Envelope(
+        meta=meta,
+        env=env,
+        scratch=scratch,
+        strict=strict_dunder,
+        local=bool(meta.get("local")),
+        direct_print=bool(meta.get("__direct_print__")),
+        allow_input_fingertip=bool(meta.get("allow_input_fingertip")),
+        pins=extra,
+    )
+    return Transformation(Definition(language, pins, celltype, envelope, keys, name))
+
+

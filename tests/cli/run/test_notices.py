@@ -1,0 +1,62 @@
+"""Variables of the caller's environment that a line uses, and configuration that is not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seamless.cli.running.notices import configuration_files, outside_variables, used_variables
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("echo $A", ["A"]),
+        ("echo ${A}", ["A"]),
+        ("echo ${#A} ${!B}", ["A", "B"]),
+        ('echo ${A:-x} "$B" $A', ["A", "B"]),
+        ("awk '{print $NF}'", []),
+        ('echo "it\'s $A"', ["A"]),
+        ("echo \\$A", []),
+        ("echo $1 $$ $? $@ ${1} $", []),
+        ("echo $A_1b.c", ["A_1b"]),
+        ("echo 'unfinished $A", []),
+    ],
+)
+def test_variables_are_found_where_bash_expands_them(line: str, names: list[str]) -> None:
+    assert used_variables(line) == names
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FOO=1; echo $FOO",
+        "export FOO=2; echo $FOO",
+        "for FOO in 1 2; do echo $FOO; done",
+        "while read -r FOO; do echo $FOO; done",
+        "read A FOO; echo $FOO",
+        "FOO+=x; echo $FOO",
+        "FOO[1]=x; echo $FOO",
+        "((FOO = 1)); echo $FOO",
+        "echo ${FOO:=1}",
+        "echo '$FOO'",
+        "echo nothing",
+    ],
+)
+def test_a_variable_that_the_line_assigns_is_its_own(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOO", "1")
+    assert outside_variables(line, set()) == []
+
+
+def test_only_undeclared_set_and_unusual_variables_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FOO", "BAR"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv("UNSET", raising=False)
+    assert outside_variables("echo $FOO $BAR $UNSET $HOME $LC_ALL", {"BAR"}) == ["FOO"]
+
+
+def test_configuration_files_are_found(work: Path) -> None:
+    assert configuration_files() == []
+    (work / "seamless.yaml").write_text("")
+    assert configuration_files() == ["seamless.yaml"]
