@@ -254,6 +254,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")
     check = parser.parse_args().check
+    sys.path.insert(0, str(ROOT))
     commands = read_commands()
     status = 0
     for name, text in (("seamless.bash", bash_completions(commands)), ("_seamless", zsh_completions(commands))):

@@ -9,7 +9,6 @@ from typing import Any
 
 from seamless.version import __version__
 
-
 # public name -> module that defines it
 _LAZY = {
     "Buffer": "seamless.buffer",

@@ -77,12 +77,12 @@ def open_decompressed(
     """
     _check(suffix)
     if isinstance(source, (str, os.PathLike)):
-        name = repr(os.fspath(source))
+        name = repr(os.fsdecode(source))
         file = cast(BinaryIO, open(source, "rb", buffering=0))
     else:
         file = source
         label = getattr(source, "name", None)
-        name = repr(label) if isinstance(label, str) else "the data"
+        name = repr(os.fsdecode(label)) if isinstance(label, (str, bytes, os.PathLike)) else "the data"
     try:
         raw = _DecompressedFile(file, _decompressed(file, suffix, name, max_size))
     except BaseException:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+
 from seamless.buffer import Buffer
 from seamless.cache.eviction_cost import get_cost
 from seamless.cache.memory_limits import default_caps

@@ -18,6 +18,7 @@ from seamless.cli.checksum import (
     sidecar_stem,
 )
 from seamless.cli.common import Progress, add_general, make_parser, run_main
+from seamless.errors import UsageError
 
 PROG = "seamless-checksum-file"
 
@@ -59,9 +60,14 @@ def _run(argv: Sequence[str] | None) -> int:
         if options.check:
             return check_all(options, partial(_check, bar=bar))
 
+        written_for: dict[str, tuple[str, str]] = {}
+
         def write(path: str) -> tuple[str, str]:
             sidecar = sidecar_stem(path) + ".CHECKSUM"
             checksum = hash_path(path, bar)
+            other, before = written_for.setdefault(sidecar, (path, checksum))
+            if checksum != before:
+                raise UsageError(f"{path!r} and {other!r} differ, but both have the sidecar {sidecar!r}; rename one")
             write_sidecar(sidecar, checksum.encode() + b"\n")
             return checksum, sidecar
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seamless.errors import SeamlessStreamTransformationError, TransformationError
     from seamless.transformer.environment import Environment
+    from seamless.transformer.from_dict import transformation_from_dict
     from seamless.transformer.parallelism import (
         TransformationIterableBase,
         TransformationList,
         parallel,
         parallel_async,
     )
-    from seamless.transformer.transformation import Transformation, transformation_from_dict
+    from seamless.transformer.transformation import Transformation
     from seamless.transformer.transformer import DirectTransformer, Transformer, delayed, direct
 
 _LAZY = {
@@ -29,7 +30,7 @@ _LAZY = {
     "direct": "seamless.transformer.transformer",
     "parallel": "seamless.transformer.parallelism",
     "parallel_async": "seamless.transformer.parallelism",
-    "transformation_from_dict": "seamless.transformer.transformation",
+    "transformation_from_dict": "seamless.transformer.from_dict",
 }
 
 __all__ = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Collection, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
@@ -89,6 +90,18 @@ def global_names(source: str, *, annotations: bool = False) -> frozenset[str] | 
     if "exec" in used or "globals" in used or ("import *" in source and _has_star_import(source)):
         return None
     return frozenset(used - defined - vars(builtins).keys())
+
+
+def defined_names(source: str) -> frozenset[str]:
+    """Return the public names that `source`, the text of a module, defines at top level. Raises SyntaxError.
+
+    Those of the embedded module `main` are known to the code.
+    """
+    import symtable
+
+    symbols = symtable.symtable(source, "<code>", "exec").get_symbols()
+    defined = (s.get_name() for s in symbols if s.is_assigned() or s.is_imported())
+    return frozenset(name for name in defined if not name.startswith("_"))
 
 
 def _undeclared(source: str, known: Collection[str], func: FunctionType | None) -> list[Undeclared]:
@@ -187,4 +200,21 @@ def _advice(item: Undeclared, function: str, func: FunctionType) -> str:
             f"write '{statement}' inside the function, "
             f"or, if it is code of your own, declare it with '{function}.modules.{name} = {name}'"
         )
-    return f"declare it with '{function}.globals.{name} = {name}', or pass it as an argument"
+    declare = f"declare it with '{function}.globals.{name} = {name}', or pass it as an argument"
+    importable = _import_statement(name, _value(name, func)[1], func)
+    if importable is None:
+        return declare
+    return f"write '{importable}' inside the function, or, if it is code of your own, {declare}"
+
+
+def _import_statement(name: str, value: Any, func: FunctionType) -> str | None:
+    """Return how `value` can be imported if it comes from another module, from the shortest package that has it."""
+    own_name, home = getattr(value, "__name__", None), getattr(value, "__module__", None)
+    if not isinstance(own_name, str) or not isinstance(home, str) or home == func.__module__:
+        return None
+    parts = home.split(".")
+    for length in range(1, len(parts) + 1):
+        package = ".".join(parts[:length])
+        if getattr(sys.modules.get(package), own_name, None) is value:
+            return f"from {package} import {own_name}" + (f" as {name}" if name != own_name else "")
+    return None

@@ -36,7 +36,7 @@ class TransformerLike(Protocol):
     is_direct: bool
     language: str
     source_text: str  # of the code: a `def` without decorators, a lambda expression, or source code
-    func_name: str | None  # None: made from source code; "<lambda>": from a lambda expression
+    func_name: str | None  # of the function; "<lambda>"; anything else if it was made from source code
     celltypes: Items  # of all pins, and "result"
     args: Items  # arguments bound in advance
     modules: Items  # module objects or definitions
@@ -162,20 +162,21 @@ class _Renderer:
         decorator = "direct" if transformer.is_direct else "delayed"
         self.decorators.add(decorator)
         source = transformer.source_text.strip("\n")
-        python = transformer.language == "python"
-        if transformer.func_name is None:
-            arguments = repr(source) if python else f"{source!r}, {transformer.language!r}"
-            lines = [f"{name} = {decorator}({arguments})"]
-        elif transformer.func_name == "<lambda>":
+        kind = _kind_of_source(source) if transformer.language == "python" else None
+        if kind != transformer.func_name:
+            kind = None
+        if kind is None:
+            language = "" if transformer.language == "python" else f", {transformer.language!r}"
+            lines = [f"{name} = {decorator}({source!r}{language})"]
+        elif kind == "<lambda>":
             lines = [f"{name} = {decorator}({source})"]
         else:
-            self.check_alias(name, transformer.func_name, transformer)
+            self.check_alias(name, kind, transformer)
             lines = [f"@{decorator}\n{source}"]
-            if name != transformer.func_name:
-                lines.append(f"{name} = {transformer.func_name}")
-        from_source = transformer.func_name is None
+            if name != kind:
+                lines.append(f"{name} = {kind}")
         for pin, celltype in sorted(transformer.celltypes.items()):
-            if celltype != "mixed" or from_source:
+            if celltype != "mixed" or kind is None:
                 lines.append(f"{name}.celltypes[{pin!r}] = {celltype!r}")
         for pin, value in sorted(transformer.args.items()):
             lines.append(f"{name}.args[{pin!r}] = {self.carried(name, 'args', pin, value)}")
@@ -196,6 +197,23 @@ class _Renderer:
             self.data[pin] = value
             return pin
         return self.expression(f"{name}.{part}.{key}", value)
+
+
+def _kind_of_source(source: str) -> str | None:
+    """Return the name of the function that `source` defines, "<lambda>", or None if it is anything else."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        try:
+            body = ast.parse(f"({source}\n)").body
+        except SyntaxError:
+            return None
+    if len(body) != 1:
+        return None
+    node = body[0]
+    if isinstance(node, ast.FunctionDef):
+        return node.name
+    return "<lambda>" if isinstance(node, ast.Expr) and isinstance(node.value, ast.Lambda) else None
 
 
 def is_data(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections import deque
@@ -141,9 +142,9 @@ class _Window:
             self._running += 1
             self.in_flight.append((index, tf))
             tf.start()
-            tf._add_done_callback(lambda _, index=index: self._complete(index))
+            tf._add_done_callback(functools.partial(self._complete, index))
 
-    def _complete(self, index: int) -> None:
+    def _complete(self, index: int, _: Transformation) -> None:
         with self._condition:
             self._completed.append(index)
             self._condition.notify_all()

@@ -232,6 +232,8 @@ class _AnnotationsAsText(ast.NodeTransformer):
 
 # --- failures -----------------------------------------------------------------------------------
 
+# The directory of Seamless itself: code that calls transformers has frames of it between its own.
+_PACKAGE = __file__[: -len("transformer/python_run.py")]
 _FILENAME = re.compile(r"<transformer (.+) [0-9a-f]{1,12}>")
 
 
@@ -259,7 +261,7 @@ def _prune(shown: TracebackException, name: str, origin: tuple[Any, ...] | None,
     if id(shown) in seen:
         return
     seen.add(id(shown))
-    frames = [frame for frame in shown.stack if frame.filename not in _OWN_FILES]
+    frames = [frame for frame in shown.stack if not frame.filename.startswith(_PACKAGE)]
     for frame in frames:
         match = _FILENAME.fullmatch(frame.filename)
         if match:
@@ -274,6 +276,3 @@ def _prune(shown: TracebackException, name: str, origin: tuple[Any, ...] | None,
     for other in inner:
         if other is not None:
             _prune(other, name, origin, seen)
-
-
-_OWN_FILES = frozenset({__file__, PrivateModules.load.__code__.co_filename})

@@ -263,6 +263,14 @@ def _where(submission: Submission) -> str:
     return f"(transformation {submission.tf}, process {os.getpid()} on {platform.node()})\n"
 
 
+def _users_part(exc: BaseException) -> BaseException:
+    """Cut the frames of the machinery off the traceback of an exception that the step has raised."""
+    frame = exc.__traceback__
+    while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<transformer"):
+        frame = frame.tb_next
+    return exc.with_traceback(frame or exc.__traceback__)
+
+
 def _failure(submission: Submission, exc: TransformationError, stdout: bytes, stderr: bytes) -> Outcome:
     text = str(exc)
     if not text.endswith("\n"):
@@ -277,7 +285,7 @@ def _failure(submission: Submission, exc: TransformationError, stdout: bytes, st
     return Outcome(
         submission.tf,
         error=text,
-        original=exc.__cause__ or exc,
+        original=_users_part(exc.__cause__ or exc),
         exit_status=exc.exit_status,
         stdout=stdout,
         stderr=stderr,

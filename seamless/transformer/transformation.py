@@ -5,18 +5,16 @@ from __future__ import annotations
 import threading
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
 from seamless.cache.resolve import fingertip_buffer, off_loop, resolve_buffer
 from seamless.checksum import Checksum
-from seamless.errors import SeamlessError, StoreError, TransformationError
+from seamless.errors import StoreError, TransformationError
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
-from seamless.transformer.identity import transformation_buffer
-from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
-from seamless.transformer.pins import Nested, Pin, is_transformation, replace_transformations
+from seamless.transformer.construct import ConstructionError, Definition, build, dependencies
+from seamless.transformer.outcome import Outcome, OutputHandler
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
     from seamless.transformer.submission import Submission
 
 _CANCELED = "Transformation was canceled"
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a Transformation is made of, apart from its upstream results."""
-
-    language: str
-    pins: Mapping[str, Pin]  # including `code` and modules
-    celltype: str  # of the result
-    envelope: Envelope
-    keys: Mapping[str, Any] = field(default_factory=dict)  # __format__, __as__, __schema__, ...
-    output_name: str = "result"
 
 
 class Transformation:
@@ -81,13 +67,7 @@ class Transformation:
 
     def dependencies(self) -> dict[str, tuple[Transformation, ...]]:
         """Return the upstream transformations, by pin."""
-        found: dict[str, tuple[Transformation, ...]] = {}
-        for name, pin in self._definition.pins.items():
-            if is_transformation(pin.source):
-                found[name] = (pin.source,)
-            elif isinstance(pin.source, Nested):
-                found[name] = pin.source.transformations
-        return found
+        return dependencies(self._definition)
 
     def _construct(self) -> Checksum | None:
         if self._tf is not None:
@@ -103,50 +83,15 @@ class Transformation:
                 if dependency._compute() is None:
                     self._construction_error = _dependency_error(name, dependency)
                     return None
-        return self._identify()
-
-    def _identify(self) -> Checksum | None:
-        """Build the identity from finished dependencies."""
-        tf_dict: dict[str, Any] = {
-            "__language__": self._definition.language,
-            "__output__": [self._definition.output_name, self._definition.celltype, None],
-            **self._definition.keys,
-        }
-        buffers: list[Any] = []
-        for name, pin in self._definition.pins.items():
-            try:
-                checksum = self._pin_checksum(pin, buffers)
-            except (SeamlessError, ValueError, TypeError) as exc:
-                self._construction_error = f"{type(exc).__name__}: argument '{name}': {exc}\n"
-                return None
-            tf_dict[name] = [pin.celltype, pin.subcelltype, None if checksum is None else checksum.hex()]
-        identity = Buffer(transformation_buffer(tf_dict))
-        tf = identity.get_checksum()
-        buffers.append(identity)
+        try:
+            tf_dict, identity, buffers = build(self._definition)
+        except ConstructionError as exc:
+            self._construction_error = str(exc)
+            return None
         with self._lock:
             if self._tf is None:
-                self._buffers, self._tf_dict, self._tf = buffers, tf_dict, tf
+                self._buffers, self._tf_dict, self._tf = buffers, tf_dict, identity
         return self._tf
-
-    def _pin_checksum(self, pin: Pin, buffers: list[Any]) -> Checksum | None:
-        source = pin.source
-        if source is None:
-            return None
-        if isinstance(source, Buffer):
-            buffers.append(source)
-            buffers.extend(pin.leaves)
-            return source.get_checksum()
-        if isinstance(source, Checksum):
-            return source
-        if isinstance(source, Nested):
-            from seamless.celltypes import serialize
-
-            value = replace_transformations(source.value, lambda dependency: dependency._value())
-            buffer = Buffer(serialize(value, pin.celltype))
-            buffers.append(buffer)
-            return buffer.get_checksum()
-        buffers.append(source._outcome)
-        return source.result_checksum  # type: ignore[no-any-return]
 
     # --- computation --------------------------------------------------------------------------
 
@@ -217,8 +162,12 @@ class Transformation:
         loop = asyncio.get_running_loop()
         finished = loop.create_future()
 
+        def set_finished() -> None:
+            if not finished.done():
+                finished.set_result(None)
+
         def wake(_: Transformation) -> None:
-            loop.call_soon_threadsafe(lambda: finished.done() or finished.set_result(None))
+            loop.call_soon_threadsafe(set_finished)
 
         self.start()
         self._add_done_callback(wake)
@@ -524,52 +473,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return frozenset(_frozen(item) for item in value)
     return value
-
-
-def transformation_from_dict(
-    transformation: Mapping[str, Any],
-    *,
-    meta: Mapping[str, Any] | None = None,
-    scratch: bool = False,
-    tf_dunder: Mapping[str, Any] | None = None,
-    strict_dunder: bool = False,
-) -> Transformation:
-    """Return a handle for a prepared transformation dict (pins as `[celltype, subcelltype, hex]`).
-
-    Orthogonal keys, in the dict or in `tf_dunder`, go to the envelope. Raises ValueError for unknown ones.
-    """
-    from seamless.transformer.identity import is_load_bearing
-
-    every = {**transformation, **(tf_dunder or {})}
-    pins: dict[str, Pin] = {}
-    keys: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for key, value in every.items():
-        if not is_load_bearing(key):
-            extra[key] = value
-        elif key.startswith("__"):
-            keys[key] = value
-        else:
-            celltype, subcelltype, checksum = value
-            pins[key] = Pin(celltype, subcelltype, None if checksum is None else Checksum(checksum))
-    language = keys.pop("__language__", None)
-    if language is None:
-        raise ValueError("the transformation dict has no '__language__'")
-    name, celltype, _ = keys.pop("__output__", ["result", "mixed", None])
-    meta = {**extra.pop("__meta__", {}), **(meta or {})}
-    env = extra.pop("__env__", None)
-    if isinstance(env, str):
-        env = resolve_buffer(Checksum(env)).get_value("plain")
-    envelope = Envelope(
-        meta=meta,
-        env=env,
-        scratch=scratch,
-        strict=strict_dunder,
-        local=bool(meta.get("local")),
-        direct_print=bool(meta.get("__direct_print__")),
-        allow_input_fingertip=bool(meta.get("allow_input_fingertip")),
-        pins=extra,
-    )
-    return Transformation(Definition(language, pins, celltype, envelope, keys, name))
-
-

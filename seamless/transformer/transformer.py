@@ -17,11 +17,12 @@ from seamless.errors import UsageError
 from seamless.session import session
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
+from seamless.transformer.construct import Definition
 from seamless.transformer.environment import Environment
 from seamless.transformer.identity import transformation_buffer
 from seamless.transformer.outcome import Envelope
 from seamless.transformer.pins import Pin, format_entry, make_pin
-from seamless.transformer.transformation import Definition, Transformation
+from seamless.transformer.transformation import Transformation
 from seamless.transformer.wrappers import ArgsWrapper, CelltypesWrapper, GlobalsWrapper, ModulesWrapper
 
 _DIRECTORY_CELLTYPES = ("folder", "deepfolder")
@@ -47,7 +48,7 @@ class Transformer:
         self._function: types.FunctionType | None = None
         self.func_name = "transformer"
         self.timeout: float | None = None  # seconds until a call is given up; None: never
-        self._forms: dict[str, Any] = {}  # what is derived from the state, until the state changes
+        self._forms: dict[Any, Any] = {}  # what is derived from the state, until the state changes
         self._set_code(func_or_code)
 
     # --- code ---------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ class Transformer:
     def _definition(self, bound: dict[str, Any], made: Mapping[str, Pin] = MappingProxyType({})) -> Definition:
         form = self._form()
         pins: dict[str, Pin] = dict(form["pins"])
-        keys = {}
+        keys: dict[str, Any] = {}
         for name, value in bound.items():
             celltype = self._celltypes[name]
             pins[name] = made.get(name) or make_pin(name, celltype, value)
@@ -276,7 +277,7 @@ class Transformer:
             origin=self._origin,
         )
 
-    def _form(self) -> dict[str, Any]:
+    def _form(self) -> dict[Any, Any]:
         """Return what all calls share until the state changes: code, modules and globals as pins."""
         if "pins" in self._forms:
             return self._forms

@@ -7,7 +7,9 @@ import tempfile
 from typing import Any
 
 
-def write_atomically(path: str | os.PathLike[str], data: Any, *, mode: int | None = None, durable: bool = False) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], data: Any, *, mode: int | None = None, durable: bool = False
+) -> None:
     """Write bytes-like `data` to `path` through a temporary file in the same directory and a rename.
 
     `mode`: permission bits (default 0666 less the umask). `durable`: fsync the file before the rename.

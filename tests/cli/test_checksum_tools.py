@@ -106,6 +106,16 @@ def test_the_sidecar_is_written_beside_the_file_and_nothing_is_printed(
     assert (here / sidecar).read_text() == HEX + "\n"
 
 
+def test_two_different_files_with_one_sidecar_are_refused(here: Path, tool: Tool) -> None:
+    (here / "a.txt.gz").write_bytes(gzip.compress(b"text\n"))
+    assert tool("file", "a.txt", "a.txt.gz") == (0, "", "")
+    (here / "a.txt.gz").write_bytes(gzip.compress(b"other"))
+    status, _, err = tool("file", "a.txt", "a.txt.gz")
+    assert status == 1
+    assert "'a.txt.gz' and 'a.txt' differ, but both have the sidecar 'a.txt.CHECKSUM'" in err
+    assert (here / "a.txt.CHECKSUM").read_text() == HEX + "\n"
+
+
 def test_a_sidecar_has_the_usual_permissions(here: Path, tool: Tool) -> None:
     before = os.umask(0o027)
     try:

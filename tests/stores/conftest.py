@@ -63,7 +63,7 @@ def unprivileged() -> Callable[[Callable[[], None]], None]:
                 os.setuid(65534)
                 action()
                 status = 0
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the child of a fork must end here, whatever happens
                 traceback.print_exc()
             finally:
                 os._exit(status)

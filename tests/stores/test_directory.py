@@ -312,7 +312,7 @@ def test_a_file_with_another_name_is_copied_even_if_it_may_be_moved(buffers, tmp
 def test_a_file_that_is_not_there_is_the_error_of_that_file(buffers, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         buffers.ingest(tmp_path / "absent")
-    assert caught.value.filename == tmp_path / "absent"
+    assert caught.value.filename == str(tmp_path / "absent")
     with pytest.raises(IsADirectoryError):
         buffers.ingest(tmp_path)
 
@@ -372,20 +372,18 @@ def test_a_copy_to_a_pipe_is_written_into_it(buffers, pair, tmp_path):
 
 def test_threads_may_put_and_get_the_same_buffers_at_once(buffers):
     data = [str(i).encode() * 50 for i in range(60)]
-    failures: list[BaseException] = []
+    right: list[bytes] = []
 
     def work(shift: int) -> None:
-        try:
-            for d in data[shift:] + data[:shift]:
-                buffers.put([(Checksum.of(d), d)])
-                assert buffers.get(Checksum.of(d)) == d
-        except BaseException as exc:
-            failures.append(exc)
+        for d in data[shift:] + data[:shift]:
+            buffers.put([(Checksum.of(d), d)])
+            if buffers.get(Checksum.of(d)) == d:
+                right.append(d)
 
     threads = [threading.Thread(target=work, args=(i * 10,)) for i in range(6)]
     for t in threads:
         t.start()
     for t in threads:
         t.join(60)
-    assert failures == []
+    assert len(right) == 6 * 60
     assert buffers.stats() | {"bytes": 0} == {"buffers": 60, "files": 60, "bytes": 0, "temporary": 0, "corrupt": 0}

@@ -6,13 +6,14 @@ import importlib.util
 import json
 import math as m
 from pathlib import Path
+from pathlib import Path as Where
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from seamless.errors import UsageError
-from seamless.transformer.freevars import check_declared, undeclared_names
+from seamless.transformer.freevars import check_declared, defined_names, undeclared_names
 
 FACTOR = 3
 
@@ -111,6 +112,15 @@ def test_the_message_for_a_module_has_its_import_statement() -> None:
     assert "'import json' inside the function" in text
 
 
+def test_the_message_for_an_imported_object_has_its_import_statement() -> None:
+    def f(a: Any) -> Any:
+        return Where(a)
+
+    text = message(f)
+    assert "'from pathlib import Path as Where' inside the function" in text
+    assert "f.globals.Where = Where" in text
+
+
 def test_a_closure_variable_is_refused_and_can_be_declared() -> None:
     def make(n: int) -> Any:
         def inner(a: Any) -> Any:
@@ -131,3 +141,8 @@ def test_an_unknown_name_is_reported_as_such() -> None:
 
 def test_a_function_that_needs_nothing_passes() -> None:
     check_declared(helper)
+
+
+def test_the_defined_names_of_a_text_are_the_public_ones_at_top_level() -> None:
+    source = "import os.path as p\nK = 1\n_L = 2\ndef f(x):\n    y = print\nclass A: z = 1\nfor i in range(2): pass\n"
+    assert defined_names(source) == {"p", "K", "f", "A", "i"}

@@ -193,6 +193,7 @@ def test_a_transformer_keeps_its_kind_alias_and_language() -> None:
         {
             "other": transformer(is_direct=True),
             "square": transformer(func_name="<lambda>", source_text="lambda x: x**2"),
+            "block": transformer(func_name="transformer", source_text="result = 1", celltypes={"result": "int"}),
             "shell": transformer(
                 func_name=None, language="bash", source_text="echo 'a' > RESULT\n", celltypes={"result": "mixed"}
             ),
@@ -200,6 +201,7 @@ def test_a_transformer_keeps_its_kind_alias_and_language() -> None:
     )
     assert "from seamless.transformer import delayed, direct\n" in text
     assert "\n@direct\ndef step(x):\n    return x\nother = step\n" in text
+    assert "\nblock = delayed('result = 1')\nblock.celltypes['result'] = 'int'\n" in text
     assert "\nsquare = delayed(lambda x: x**2)\n" in text
     assert """\nshell = delayed("echo 'a' > RESULT", 'bash')\nshell.celltypes['result'] = 'mixed'\n""" in text
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from seamless.errors import UsageError
 from seamless.transformer.python_run import format_user_error, run_python
 from seamless.transformer.source import class_source, function_source
 
@@ -434,7 +433,11 @@ def test_the_same_code_under_two_names_is_shown_under_each() -> None:
     assert shown == {f'  File "<transformer {name}>", line 2, in f' for name in ("first", "second")}
 
 
-def test_usage_errors_of_nested_code_are_shown_like_others() -> None:
-    assert issubclass(UsageError, Exception)
-    shown = failure("def f(x):\n    from seamless.errors import UsageError\n    raise UsageError('do this')\n")
-    assert shown.endswith("seamless.errors.UsageError: do this\n")
+def test_a_usage_error_inside_the_code_has_no_frames_of_the_machinery() -> None:
+    code = (
+        "def f(x):\n    from seamless.transformer.modules import module_definition\n"
+        "    import sys\n    module_definition(sys)\n"
+    )
+    shown = failure(code)
+    assert shown.count("  File ") == 1
+    assert "\nseamless.errors.UsageError: module 'sys' is built into Python" in shown

@@ -56,6 +56,14 @@ def test_progress_counts_the_bytes_of_the_file_on_disk(tmp_path: Path, name: str
     assert sum(seen) == (tmp_path / name).stat().st_size
 
 
+def test_the_error_about_a_corrupt_file_names_it_whatever_the_type_of_the_path(tmp_path: Path) -> None:
+    (tmp_path / "bad.gz").write_bytes(b"corrupt")
+    for path in (tmp_path / "bad.gz", str(tmp_path / "bad.gz")):
+        for progress in (None, [].append):
+            with pytest.raises(ValueError, match=r"bad\.gz' is corrupt gzip data"):
+                hash_file(path, progress=progress)
+
+
 def test_a_read_error_in_the_middle_of_a_long_file_is_raised() -> None:
     class Failing(io.RawIOBase):
         done = 0

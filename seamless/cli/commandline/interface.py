@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 
 from seamless.cli.commandline.data import Record
-from seamless.cli.commandline.typing import extension, is_number
+from seamless.cli.commandline.typing import extension
 from seamless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from seamless.cli.commandline.line import Word
 
     Path = tuple[str | int, ...]
 
@@ -76,19 +74,6 @@ class Interface(Record):
     def located(self, name: str) -> str:
         """Return a local name as the interface means it: a leading `./` is relative to the tool's directory."""
         return os.path.normpath(os.path.join(os.path.dirname(self.tool), name)) if name.startswith("./") else name
-
-
-def find_script(words: list[Word], is_tool_file: bool) -> int | None:
-    """Return the index of the word whose interface counts: word 0 if it is a file, else the script it is given."""
-    if is_tool_file:
-        return 0
-    suffix = extension(words[0].text)
-    if suffix and not is_number("0" + suffix):
-        return None
-    for index, word in enumerate(words[1:], 1):
-        if not word.text.startswith("-") and extension(word.text):
-            return index
-    return None
 
 
 def load_interface(tool: str, arguments: list[str], *, cwd: str | None = None) -> Interface | None:

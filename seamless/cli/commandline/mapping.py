@@ -68,7 +68,7 @@ class Mapper:
             where = "the current working directory" if self.base == self.cwd else f"the base directory {self.base}"
             raise fail(
                 f"{described} is not under {where}.\n"
-                "To use just its base name, specify the -ms option (file mapping \"strip\"); "
+                'To use just its base name, specify the -ms option (file mapping "strip"); '
                 "to name files by number, -mx; to count paths from another directory, -w DIR."
             )
         return pin

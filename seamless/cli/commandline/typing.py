@@ -59,6 +59,10 @@ class Argument(Record):
         _, _, shown = place(self.source, self.word.start, self.word.end)
         return UsageError("\n".join((what, shown, *advice)))
 
+    def refusal_of(self, message: str) -> UsageError:
+        """Return `refusal` for a message whose first line says what is wrong."""
+        return self.refusal(*message.split("\n"))
+
 
 class Finder:
     """Looks names up relative to a directory (None: the current one)."""
@@ -153,6 +157,20 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def find_script(words: list[str], is_tool_file: bool) -> int:
+    """Return the index of the word whose interface file counts: word 0 if it is a file, else the script it is given.
+
+    >>> find_script(["python3", "-u", "tool.py", "a.txt"], False), find_script(["./tool.py", "a.txt"], True)
+    (2, 0)
+    """
+    suffix = extension(words[0])
+    if not is_tool_file and (not suffix or is_number("0" + suffix)):
+        for index, word in enumerate(words[1:], 1):
+            if not word.startswith("-") and extension(word):
+                return index
+    return 0
 
 
 def is_sed_script(text: str) -> bool:

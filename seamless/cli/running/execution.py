@@ -122,24 +122,22 @@ def failure_status(outcome: Outcome) -> int:
         return outcome.exit_status
     if outcome.error is not None and outcome.error.startswith("Timeout:"):
         return TIMED_OUT
-    return OWN if outcome.exit_status is None else NO_RESULT
+    from seamless.transformer.bash.failure import ResultProblem
+
+    return NO_RESULT if isinstance(outcome.original, ResultProblem) else OWN
 
 
 def failure_text(run: Run, outcome: Outcome) -> str:
     """Return the message for an outcome without result; the command's own stderr has been shown already."""
-    text = (outcome.error or "").rstrip()
-    if not outcome.exit_status or run.messages.verbosity >= 1:
-        return text or f"transformation {run.checksum} has no result"
     status = outcome.exit_status
+    if not status or status == TIMED_OUT or run.messages.verbosity >= 1:
+        return (outcome.error or f"transformation {run.checksum} has no result").rstrip()
+    from seamless.transformer.bash.failure import exit_advice
+
     signal = f" (killed by signal {status - 128})" if status > 128 else ""
-    hint = ""
-    if status == 127:
-        hint = ". A command of the line was not found: it must be on PATH, or be an input (-i)"
-    elif status == 126:
-        hint = ". A file that the line runs is not executable"
-    return (
-        f"the command failed with exit status {status}{signal}; nothing is kept (transformation {run.checksum}){hint}"
-    )
+    text = f"the command failed with exit status {status}{signal}; nothing is kept (transformation {run.checksum})"
+    advice = exit_advice(status, outcome.stderr)
+    return f"{text}\n{advice}" if advice else text
 
 
 def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:

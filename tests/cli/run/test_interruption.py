@@ -1,0 +1,67 @@
+"""Ctrl-C and SIGTERM: the command is gone at once, and nothing is left of the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds, for at most 30 s."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("options", [[], ["--timeout", "100"]])
+def test_an_interrupted_run_leaves_nothing_behind(
+    work: Path, tmp_path: Path, number: signal.Signals, options: list[str]
+) -> None:
+    pid_file = tmp_path / "pid"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    line = f"sleep 60 & echo $! | tee {pid_file}; wait; cat a.txt > o.txt"
+    run = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "seamless.cli.run",
+            *options,
+            line,
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        # As in an interactive shell; a test runner in the background hands on an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_for(lambda: pid_file.exists() and pid_file.read_text().strip())
+    assert (work / "o.txt.FUTURE").exists()
+    pid = int(pid_file.read_text())
+    assert alive(pid)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=30)
+    assert (run.returncode, out) == (130, b"")
+    assert b"Canceled transformation " in err
+    assert b"Traceback" not in err
+    wait_for(lambda: not alive(pid))
+    assert sorted(p.name for p in work.iterdir()) == ["a.txt"]
+    assert list(temporary.iterdir()) == []
