@@ -10,7 +10,8 @@ export PATH=$place/venv/bin:$PATH
 export SEAMLESS_CACHE=$place/cache
 
 # Pairs of words that follow each other, with their number.
-line="tr -cs A-Za-z '\\n' < corpus.txt | awk '{ if (last) print last, \$0; last = \$0 }' | sort | uniq -c | sort -rn | sed 10q"
+pairs="awk 'length > 2 { print last, \$0; last = \$0 }'"
+line="tr -cs A-Za-z '\\n' < corpus.txt | $pairs | sort | uniq -c | sort -rn | sed 6q"
 
 say() {
   if [[ -t 1 ]]; then
@@ -35,7 +36,7 @@ mkdir -p "$place/data" "$place/elsewhere"
 "$python" "$root/demo/corpus.py" "$place/data"
 
 say "1. A pipeline of the shell, behind the word seamless-run:"
-printf "seamless-run -c \"%s\"\n" "$line"
+printf 'seamless-run -c "%s"\n' "${line//\$/\\$}"
 timed "$place/data" seamless-run -c "$line"
 
 say "2. The same line again: the answer comes from the cache."

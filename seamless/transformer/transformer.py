@@ -46,6 +46,7 @@ class Transformer:
         self._signature: Any = None
         self._parameters: tuple[str, ...] | None = None  # of a function
         self._function: types.FunctionType | None = None
+        self._origin: tuple[str, int] | None = None  # (file, first line) of the code
         self.func_name = "transformer"
         self.timeout: float | None = None  # seconds until a call is given up; None: never
         self._forms: dict[Any, Any] = {}  # what is derived from the state, until the state changes
@@ -57,15 +58,16 @@ class Transformer:
         if isinstance(func_or_code, (str, Buffer)):
             text = func_or_code if isinstance(func_or_code, str) else func_or_code.decode()
             self._function, self._signature, self._parameters = None, None, None
-            self._origin: tuple[str, int] | None = None
+            self._origin = None
         else:
-            from seamless.transformer.source import function_source
+            from seamless.transformer.source import located_source
 
             if not isinstance(func_or_code, types.FunctionType):
                 raise TypeError("func must be a function")
             if self._language != "python":
                 raise TypeError(f"a function is Python code, not language {self._language!r}")
-            text = function_source(func_or_code)
+            text, filename, first_line = located_source(func_or_code)
+            self._origin = (filename, first_line)
             self._bind_function(func_or_code)
         self._code = Buffer(text, "python" if self._language == "python" else "text")
         self._changed()
@@ -76,7 +78,6 @@ class Transformer:
         self._function = function
         self._signature = inspect.signature(function)
         self._parameters = tuple(self._signature.parameters)
-        self._origin = (function.__code__.co_filename, function.__code__.co_firstlineno)
         self.func_name = function.__name__
         functools.update_wrapper(self, function)
         known = self._celltypes
@@ -294,7 +295,7 @@ class Transformer:
             if pin != "code" and pin in self._celltypes:
                 raise UsageError(f"'{pin}' is both an argument and a module or global of {self.func_name}")
         if self._language == "python":
-            self._check_declared(set(pins))
+            self._check_declared(set(pins), modules.get("main"))
         self._forms["pins"] = pins
         return self._forms
 
@@ -304,21 +305,19 @@ class Transformer:
         return Pin("text", "transformer", self._code)
 
     def _with_globals(self, modules: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        from seamless.transformer.globals_text import render_globals
+        """Return the modules with the globals in `main`, and the globals that are pins of their own."""
+        from seamless.transformer.globals_text import globals_definition
 
-        text, values = render_globals(self._globals)
-        main = modules.get("main")
+        main, values = globals_definition(self._globals, modules.get("main"))
         if main is not None:
-            if not isinstance(main.get("code"), str):
-                raise UsageError("globals cannot be combined with a package called 'main'")
-            text = main["code"] + "\n" + text
-        if text:
-            modules["main"] = {"code": text, "language": "python", "type": "interpreted"}
+            modules["main"] = main
         return modules, values
 
-    def _check_declared(self, known: set[str]) -> None:
-        from seamless.transformer.freevars import check_declared, undeclared_names
+    def _check_declared(self, known: set[str], main: dict[str, Any] | None) -> None:
+        from seamless.transformer.freevars import check_declared, defined_names, undeclared_names
 
+        if main is not None and isinstance(main.get("code"), str):
+            known = known | set(defined_names(main["code"]))
         known = known | set(self._globals) | set(self._modules) | {n for n in self._celltypes if n != "result"}
         if self._function is not None:
             check_declared(self._function, known=known)

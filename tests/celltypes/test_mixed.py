@@ -53,7 +53,7 @@ def test_the_bytes_are_stable_through_parsing(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("caf\xe9\x7f😀\ud800", '"caf\\u00e9\x7f\\ud83d\\ude00\\ud800"'),
+        ("caf\xe9\x7f~😀\ud800", '"caf\\u00e9\\u007f~\\ud83d\\ude00\\ud800"'),
         (1e-05, "1e-05"),
         ([float("nan"), float("inf"), -float("inf")], "[\n  NaN,\n  Infinity,\n  -Infinity\n]"),
         (2**200, str(2**200)),
@@ -208,7 +208,7 @@ def test_arrays_survive_at_the_top_and_nested(array: np.ndarray) -> None:
     for found in (read["a"][0], read["B"]["c"], parse(serialize(array, "mixed"), "mixed")):
         assert found.dtype == array.dtype
         assert found.shape == array.shape
-        assert found.tobytes() == array.tobytes()
+        assert np.array_equal(found, array)
 
 
 def test_bytes_come_back_as_zero_dimensional_s_arrays() -> None:

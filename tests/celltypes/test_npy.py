@@ -111,7 +111,7 @@ def test_what_is_no_array_goes_through_numpy(value: object, dtype: str, shape: t
         (np.zeros(2, "m8[s]"), "int64"),
         (np.zeros(2, "V4"), "structured"),
         (np.zeros(2, [("a", "<i4"), ("b", "<f4")]), "aligned"),
-        (np.zeros(2, aligned(("a", [("x", "i1"), ("y", "i4")]))), "aligned"),
+        (np.zeros(2, aligned(("a", np.dtype([("x", "i1"), ("y", "i4")])))), "aligned"),
         (np.zeros(2, aligned(("a", "U3"))), "dtype 'S'"),
         (
             np.zeros(2, np.dtype({"names": ["a"], "formats": ["i4"], "offsets": [4], "itemsize": 16}, align=True)),

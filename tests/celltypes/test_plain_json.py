@@ -20,7 +20,10 @@ from seamless.checksum import Checksum
 HEX = "0123456789abcdef" * 4
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
     # surrogates have no UTF-8 form
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda children: st.lists(children, max_size=12) | st.dictionaries(st.text(max_size=5), children, max_size=12),
@@ -42,7 +45,9 @@ def rule_text(value: float) -> str:
             text = text.ljust(scientific + 1, "0")
             body = text[: scientific + 1] + "." + (text[scientific + 1 :] or "0")
     else:
-        body = text[0] + ("." + text[1:] if len(text) > 1 else "") + f"e{'+' if scientific > 0 else '-'}{abs(scientific)}"
+        body = (
+            text[0] + ("." + text[1:] if len(text) > 1 else "") + f"e{'+' if scientific > 0 else '-'}{abs(scientific)}"
+        )
     return ("-" if sign else "") + body
 
 

@@ -9,8 +9,8 @@ from seamless.stores.filesystem import copy_content, file_system_type, on_networ
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw,relatime - nfs4 server:/home rw
-31 30 8:2 / /home/scratch rw - xfs /dev/sdb rw
+30 22 0:40 / /net rw,relatime - nfs4 server:/net rw
+31 30 8:2 / /net/fast rw - xfs /dev/sdb rw
 32 22 0:41 / /work\\040space rw - lustre mds:/work rw
 33 22 0:42 / /over rw - ext4 /dev/sdc rw
 34 22 0:43 / /over rw - fuse.sshfs host: rw
@@ -21,10 +21,10 @@ MOUNTS = """\
     ("path", "expected"),
     [
         ("/", "ext4"),
-        ("/homes/x", "ext4"),
-        ("/home", "nfs4"),
-        ("/home/me/cache", "nfs4"),
-        ("/home/scratch/x", "xfs"),
+        ("/nets/x", "ext4"),
+        ("/net", "nfs4"),
+        ("/net/me/cache", "nfs4"),
+        ("/net/fast/x", "xfs"),
         ("/work space/db", "lustre"),
         ("/over/x", "fuse.sshfs"),
     ],

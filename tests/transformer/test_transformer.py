@@ -352,3 +352,43 @@ def test_environment_items_can_be_set_and_cleared():
         env.set_conda("- a\n")
     with pytest.raises(ValueError, match="name"):
         env.set_docker({})
+
+
+def test_a_carried_step_brings_its_own_globals():
+    def inner(x):
+        return x * K  # noqa: F821
+
+    def driver(n):
+        return [step(i) for i in range(n)]  # noqa: F821
+
+    inner_step = direct(inner)
+    inner_step.globals.K = 10
+    outer = direct(driver)
+    outer.globals.step = inner_step
+    assert outer(3) == [0, 10, 20]
+
+
+def test_globals_and_a_module_called_main_go_together(tmp_path, monkeypatch):
+    def uses(x):
+        return helper(x) + SHIFT  # noqa: F821
+
+    step = direct(uses)
+    step.modules.main = {
+        "code": "def helper(x):\n    return 2 * x",
+        "language": "python",
+        "type": "interpreted",
+    }
+    step.globals.SHIFT = 5
+    assert step(4) == 13
+
+
+def test_a_failure_points_at_the_line_in_the_users_file():
+    @delayed
+    def broken(x):
+        y = x + 1
+        return 1 / (y - y)
+
+    first = broken.__wrapped__.__code__.co_firstlineno
+    tf = broken(1)
+    tf.compute()
+    assert f"{__file__}:{first + 3})" in tf.exception

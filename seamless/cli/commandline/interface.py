@@ -116,8 +116,8 @@ def _read_yaml(path: str) -> tuple[Any, dict[Path, int]]:
                     key = key_node.value
                 if key in result:
                     raise UsageError(f"{path}:{key_node.start_mark.line + 1}: '{key}' is there twice")
-                result[key] = build(value_node, (*at, key))
-                lines[(*at, key)] = key_node.start_mark.line + 1
+                result[key] = build(value_node, at + (key,))
+                lines[at + (key,)] = key_node.start_mark.line + 1
             return result
         if isinstance(node, yaml.SequenceNode):
             return [build(child, (*at, index)) for index, child in enumerate(node.value)]

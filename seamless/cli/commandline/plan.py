@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seamless.cli.commandline.data import Kind
     from seamless.cli.commandline.interface import Declared, Interface
 
 __all__ = ["Input", "Plan", "PlanOptions", "Target", "make_plan"]
@@ -313,7 +314,7 @@ class _Planner:
         local = interface.located(entry.mapping) if entry.mapping is not None else name
         found = self.finder.find(local, f"{entry.place}: {described}")
         if entry.checksum is not None:
-            kind = "directory" if entry.kind == "directory" else "file"
+            kind: Kind = "directory" if entry.kind == "directory" else "file"
             found = Found(kind, found.path if found is not None else None, entry.checksum, local)
         if found is None:
             raise fail(f"{described} does not exist" + (f": {local}" if local != entry.name else ""))

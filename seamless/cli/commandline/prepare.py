@@ -13,12 +13,14 @@ from seamless.cli.commandline.quoting import (
     expansion_end,
     heredoc_delimiter,
     heredocs_end,
+    is_assignment,
     quote_end,
 )
 
-FILLER = "%"  # an ordinary character that makes neither a name nor a number
+FILLER = ","  # an ordinary character that makes neither a name nor a number
 SEPARATORS = frozenset("\n;&|(")
 ENDS_WORD = frozenset(" \t\n;&|<>()")
+ENDS_TEST = ("", *ENDS_WORD)
 COMPOUND_STARTS = ("{", "(", "while", "until", "for", "if", "case", "select")
 
 
@@ -65,17 +67,20 @@ class Prepared:
                 self.heredocs = []
                 return self.fill(i + 1, end, " ")
             return i + 1
-        if c == "#" and self._at_word_start(i):
+        if c == "#":
+            if not self._at_word_start(i):
+                return self.fill(i, i + 1)
             end = source.find("\n", i)
             return self.fill(i, len(source) if end < 0 else end, " ")
         if c == "(" or c == ";":
             return self._punctuation(i)
         if c in "{}":
             return self._brace(i)
-        if c > "\x7e":
-            return self.fill(i, i + 1)
-        if c in "[]" and self._alone(i):
-            return self.fill(i, i + 1)  # the command [, whose arguments are words like any others
+        if c in "%@^~*?+" or c > "\x7e":
+            operator = c == "+" and source[i + 1 : i + 2] == "=" or source[i - 1 : i + 1] == "=~"
+            return i + 1 if operator else self.fill(i, i + 1)
+        if c in "[]":
+            return self._square_bracket(i)
         if c in "tc" and self._at_word_start(i):
             return self._prefix(i)
         return i + 1
@@ -149,6 +154,18 @@ class Prepared:
             self.descriptors[end + 1] = source[i : end + 1]
             return self.fill(i, end + 1, " ")
         return i + 1 if self._alone(i) else self.fill(i, i + 1)
+
+    def _square_bracket(self, i: int) -> int:
+        """Leave only `[[`, `]]` and subscripts in assignments; `[` is a command, its arguments are ordinary words."""
+        source = self.source
+        if self._at_word_start(i) and source.startswith(("[[", "]]"), i) and source[i + 2 : i + 3] in ENDS_TEST:
+            return i + 2
+        start = i
+        while start and source[start - 1] in NAME:
+            start -= 1
+        if source[i] == "[" and start < i and self._at_word_start(start) and is_assignment(source[start:]):
+            return source.index("]", i) + 1
+        return self.fill(i, i + 1)
 
     def _prefix(self, i: int) -> int:
         """Blank the reserved words `time` and `coproc`, which the grammar takes for commands."""

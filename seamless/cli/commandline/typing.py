@@ -127,7 +127,7 @@ def read_sidecar(path: str, described: str) -> str | None:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise UsageError(
             f"{described}, .CHECKSUM file exists, but does not contain a valid checksum: {path}\n"
-            f"It must hold 64 hexadecimal digits in lower case. Write it anew with seamless-checksum-file, or remove it."
+            "It must hold 64 hexadecimal digits in lower case. Write it anew with seamless-checksum-file, or remove it."
         )
     return text
 

@@ -10,7 +10,7 @@ from seamless.cli.running.future import FutureFiles
 from seamless.cli.running.inputs import store_inputs
 from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
 from seamless.transformer.outcome import Envelope, Outcome
-from seamless.transformer.runner import run_transformation
+from seamless.transformer.runner import cancel, run_transformation
 
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
@@ -70,14 +70,44 @@ def store_everything(run: Run) -> None:
 
 
 def _submit(run: Run, refresh: bool) -> Outcome:
+    """Execute in this thread, so that an exception in it (Ctrl-C) first stops the command."""
     run.messages.message(1, f"run {run.checksum}")
-    return run_transformation(
-        run.description.transformation,
-        run.checksum,
-        envelope_of(run),
-        on_output=show_output,
-        refresh=refresh,
-    )
+    with _TimeLimit(run) as limit:
+        outcome = run_transformation(
+            run.description.transformation,
+            run.checksum,
+            envelope_of(run),
+            on_output=show_output,
+            refresh=refresh,
+        )
+    if outcome.canceled and limit.expired:
+        text = f"Time limit of {run.options.timeout:g} s exceeded, the command was ended: {run.plan.command}\n"
+        return Outcome(run.checksum, error=text, exit_status=TIMED_OUT)
+    return outcome
+
+
+class _TimeLimit:
+    """Cancel the transformation after `--timeout` seconds."""
+
+    def __init__(self, run: Run):
+        self.expired = False
+        self._run = run
+
+    def __enter__(self) -> _TimeLimit:
+        if self._run.options.timeout is not None:
+            from threading import Timer
+
+            self._timer = Timer(self._run.options.timeout, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._run.options.timeout is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = cancel(self._run.checksum)
 
 
 def envelope_of(run: Run) -> Envelope:
@@ -90,7 +120,6 @@ def envelope_of(run: Run) -> Envelope:
         local=options.local,
         direct_print=options.direct_print,
         allow_input_fingertip=True,
-        timeout=options.timeout,
         pins=run.description.pins,
         command=run.plan.command,
     )
@@ -120,8 +149,6 @@ def failure_status(outcome: Outcome) -> int:
     """Return the exit status for an outcome without result."""
     if outcome.exit_status:
         return outcome.exit_status
-    if outcome.error is not None and outcome.error.startswith("Timeout:"):
-        return TIMED_OUT
     from seamless.transformer.bash.failure import ResultProblem
 
     return NO_RESULT if isinstance(outcome.original, ResultProblem) else OWN

@@ -1,0 +1,71 @@
+"""The examples of the manual do what the pages say, and the executor notices when they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+HOWTO = sorted(path.name for path in (DOCS / "howto").glob("*.md"))
+
+RunPage = Callable[[str], list[str]]
+
+
+@pytest.mark.parametrize("page", HOWTO)
+def test_the_examples_of_a_howto_do_what_the_page_says(page: str, run_page: RunPage) -> None:
+    assert "\n\n".join(run_page((DOCS / "howto" / page).read_text(encoding="utf-8"))) == ""
+
+
+@pytest.mark.parametrize("page", HOWTO)
+def test_a_howto_has_examples(page: str) -> None:
+    text = (DOCS / "howto" / page).read_text(encoding="utf-8")
+    assert "```console" in text or "```python" in text
+
+
+def test_output_that_differs_is_noticed(run_page: RunPage) -> None:
+    (problem,) = run_page("```console\n$ echo one\ntwo\n```\n")
+    assert "--- shown\ntwo\n--- printed\none" in problem
+
+
+def test_output_that_is_not_shown_is_noticed(run_page: RunPage) -> None:
+    assert len(run_page("```console\n$ echo one\n$ echo two\ntwo\n```\n")) == 1
+
+
+def test_a_failing_command_is_noticed_unless_the_page_shows_its_status(run_page: RunPage) -> None:
+    assert len(run_page("```console\n$ (exit 3)\n```\n")) == 1
+    assert run_page("```console\n$ (exit 3)\n$ echo $?\n3\n```\n") == []
+
+
+def test_a_failing_program_is_noticed(run_page: RunPage) -> None:
+    assert len(run_page("```python\nraise SystemExit(1)\n```\n")) == 1
+
+
+def test_a_titled_block_becomes_a_file_and_the_shell_keeps_its_state(run_page: RunPage) -> None:
+    page = '```text title="d/a.txt"\nalpha\n```\n\n```console\n$ cd d\n```\n\n```console\n$ cat a.txt\nalpha\n```\n'
+    assert run_page(page) == []
+
+
+def test_the_home_of_a_page_is_empty(run_page: RunPage) -> None:
+    assert run_page('```console\n$ ls -A ~\n$ echo "[$SEAMLESS_CACHE]"\n[]\n```\n') == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "expected"),
+    [
+        (["took ... s"], ["took 1.25 s"], True),
+        (["took ... s"], ["took 1.25"], False),
+        (["..."], [], True),
+        (["first", "..."], ["first", "second", "third"], True),
+        (["first"], ["first", "second"], False),
+        (["a.c"], ["abc"], False),
+    ],
+)
+def test_three_dots_stand_for_any_text(
+    shown: list[str],
+    printed: list[str],
+    expected: bool,
+    output_agrees: Callable[[list[str], list[str]], bool],
+) -> None:
+    assert output_agrees(shown, printed) is expected
