@@ -19,8 +19,12 @@ demo:
 	scripts/make_venv.sh .demo/venv all
 	demo/run.sh
 
-test: lint
-	.venv/bin/python -m pytest --no-header $(PYTEST_ARGS)
+test:
+	scripts/make_venv.sh --editable .venv test
+	status=0; \
+	scripts/lint.sh || status=1; \
+	.venv/bin/python -m pytest --no-header $(PYTEST_ARGS) || status=1; \
+	exit $$status
 
 lint:
 	scripts/make_venv.sh --editable .venv test

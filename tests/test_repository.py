@@ -34,11 +34,10 @@ def source_files() -> list[Path]:
     if listed.returncode == 0:
         paths = [ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
     else:
-        tops = ("seamless", "tests", "docs", "demo", "benchmarks", "scripts", ".ci")
+        tops = ("seamless", "tests", "docs", "demo", "benchmarks", "scripts")
         paths = [path for top in tops for path in (ROOT / top).rglob("*")] + list(ROOT.iterdir())
-    return sorted(
-        path for path in paths if path.is_file() and path.suffix in TEXT_SUFFIXES and ".venv" not in path.parts
-    )
+        paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+    return sorted(path for path in paths if path.is_file() and path.suffix in TEXT_SUFFIXES)
 
 
 FILES = source_files()

@@ -176,7 +176,7 @@ class FileClaims(ThreadClaims):
             if claims is not None:
                 claims._forget()
 
-        pass
+        os.register_at_fork(after_in_child=forget)
 
     def _forget(self) -> None:
         held, self._held = self._held, {}

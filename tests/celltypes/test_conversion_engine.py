@@ -104,8 +104,8 @@ CASES = [
     (
         "yaml",
         "plain",
-        b"b: 1\n1: x\ntrue: [~, 2020-01-02]\n",
-        b'{\n  "1": "x",\n  "b": 1,\n  "true": [\n    null,\n    "2020-01-02"\n  ]\n}\n',
+        b"b: 1\n2: x\ntrue: [~, 2020-01-02]\n",
+        b'{\n  "2": "x",\n  "b": 1,\n  "true": [\n    null,\n    "2020-01-02"\n  ]\n}\n',
     ),
     ("yaml", "str", b"a: 1\n", b'"a: 1"\n'),
     ("yaml", "bytes", b"a: 1\n", b"a: 1\n"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import parse
@@ -67,6 +67,7 @@ def test_standard_json_is_read_exactly(text: bytes, value: object) -> None:
     assert parse(text, "plain") == value
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=300, max_value=700), st.integers(min_value=0, max_value=400))
 def test_a_float_overflows_by_its_digits_wherever_it_stands(digits: int, offset: int) -> None:
     text = "[" + " " * offset + "9" * digits + ".25]"

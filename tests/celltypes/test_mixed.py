@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import parse, serialize
@@ -38,11 +38,13 @@ def stream_parts(data: bytes) -> tuple[bytes, bytes, bytes]:
     return data[31:end], data[end + 25 : area], data[area:]
 
 
+@settings(deadline=None)
 @given(python_json)
 def test_plain_values_are_written_as_the_json_module_does(value: object) -> None:
     assert serialize(value, "mixed") == json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
 
 
+@settings(deadline=None)
 @given(python_json)
 def test_the_bytes_are_stable_through_parsing(value: object) -> None:
     # Keys become text, and text sorts in another way: stable from the second time on.

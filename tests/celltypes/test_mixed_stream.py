@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import parse, serialize
@@ -128,6 +128,7 @@ def test_a_stream_cut_anywhere_is_a_value_error(sample: bytes) -> None:
             parse(sample[:length], "mixed")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_any_change_of_a_stream_gives_a_value_or_a_value_error(sample: bytes, data: st.DataObject) -> None:
     changed = bytearray(sample)
@@ -142,6 +143,7 @@ def test_any_change_of_a_stream_gives_a_value_or_a_value_error(sample: bytes, da
             pass
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_give_a_value_or_a_value_error(data: bytes) -> None:
     for prefix in (b"", b"\x93NUMPY\x01\x00", b"\x94SEAMLESS-MIXED\x0bmixed-plain"):

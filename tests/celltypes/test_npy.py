@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import parse, serialize
@@ -226,6 +226,7 @@ SAMPLES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_any_change_of_npy_bytes_gives_a_value_or_a_value_error(sample: bytes, data: st.DataObject) -> None:
     changed = bytearray(sample)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import canonical_json, parse, serialize
@@ -51,11 +51,13 @@ def rule_text(value: float) -> str:
     return ("-" if sign else "") + body
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_is_spelled_by_the_rule(value: float) -> None:
     assert canonical_json(value) == rule_text(value).encode() + b"\n"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=8, max_size=20))
 def test_floats_in_a_long_list_are_spelled_by_the_same_rule(values: list[float]) -> None:
     assert canonical_json(values).decode() == "[\n  " + ",\n  ".join(map(rule_text, values)) + "\n]\n"
@@ -82,6 +84,7 @@ def test_the_spelling_of_floats_is_frozen(value: float, text: str) -> None:
     assert canonical_json(value) == text.encode() + b"\n"
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_parsed_bytes_give_equal_values_and_the_same_bytes(value: object) -> None:
     data = canonical_json(value)
@@ -92,7 +95,8 @@ def test_parsed_bytes_give_equal_values_and_the_same_bytes(value: object) -> Non
 def test_the_layout_has_two_spaces_sorted_keys_and_a_final_newline() -> None:
     value = {"b": [1, {"z": []}], "a": {}, "\ue000": None, "\U0001f600": True}
     assert canonical_json(value).decode() == (
-        '{\n  "a": {},\n  "b": [\n    1,\n    {\n      "z": []\n    }\n  ],\n  "\ue000": null,\n  "\U0001f600": true\n}\n'
+        '{\n  "a": {},\n  "b": [\n    1,\n    {\n      "z": []\n    }\n  ],\n'
+        '  "\ue000": null,\n  "\U0001f600": true\n}\n'
     )
 
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless.celltypes import ALL_CELLTYPES, CELLTYPES, TEXT_CELLTYPES, check_celltype, parse, serialize
@@ -30,6 +30,7 @@ def test_another_celltype_is_a_type_error_that_lists_the_valid_ones(name: object
             call()
 
 
+@settings(deadline=None)
 @given(utf8)
 def test_text_ends_in_exactly_one_newline(text: str) -> None:
     data = serialize(text, "text")

@@ -175,6 +175,27 @@ def test_a_forked_child_does_not_keep_the_claim_of_its_parent(database):
         os.close(reading)
 
 
+def test_a_forked_child_does_not_keep_the_claim_of_a_killed_parent(database):
+    script = """
+import os, sys
+from seamless.checksum import Checksum
+from seamless.stores.database import ResultDatabase
+with ResultDatabase(sys.argv[1]).claim(Checksum(sys.argv[2])):
+    if os.fork() == 0:
+        os.write(1, b"forked\\n")
+    sys.stdin.read()
+    os._exit(0)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, database.name, TF.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"forked\n"
+    process.kill()
+    process.wait()
+    assert database.running(TF) is None  # although the child lives until its standard input is closed
+    process.communicate()
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_where_files_cannot_be_locked_threads_still_exclude_one_another(database, monkeypatch, number):
     import fcntl

@@ -416,9 +416,11 @@ def test_a_lock_that_is_never_released_ends_in_one_clear_error(database):
 
 def test_a_forked_child_uses_a_connection_of_its_own(database):
     database.set_result(TF, R)
+    parent = database._database._connection
     pid = os.fork()
     if pid == 0:
         ok = database.get_result(TF) == R and database.set_result(TF2, R2)
+        ok = ok and database._database._connection is not parent
         os._exit(0 if ok else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert database.get_result(TF2) == R2

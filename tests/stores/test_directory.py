@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError, StoreReadOnlyError
 from seamless.session import BufferStore
+from seamless.stores import verify
 from seamless.stores.directory import BufferDirectory
 
 LARGE = (b"0123456789abcde\n" * 65536) * 5 + b"end"  # over the size up to which files are read whole
@@ -157,6 +158,26 @@ def test_a_corrupt_file_is_moved_aside_and_the_error_names_both(buffers, pair):
         assert buffers.get(checksum) is None
         assert buffers.has([checksum]) == [False]
     assert buffers.stats()["corrupt"] == 2
+
+
+@pytest.mark.parametrize("taken_again", [False, True])
+def test_a_file_that_was_replaced_in_the_meantime_is_not_moved_aside(tmp_path, monkeypatch, taken_again):
+    path = tmp_path / "f"
+    path.write_bytes(b"bad")
+    bad = verify.Bad(str(path), verify.state_of(path.stat()), None)
+    (tmp_path / "new").write_bytes(b"good")
+    os.replace(tmp_path / "new", path)
+    rename = os.rename
+
+    def rename_and_be_overtaken(source: str, target: str) -> None:
+        rename(source, target)
+        if taken_again:
+            path.write_bytes(b"good too")
+
+    monkeypatch.setattr(os, "rename", rename_and_be_overtaken)
+    assert verify.move_aside(bad) is None
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert path.read_bytes() == (b"good too" if taken_again else b"good")
 
 
 def test_an_emptied_file_is_neither_there_nor_of_length_zero(buffers, pair):

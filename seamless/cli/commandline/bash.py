@@ -182,10 +182,8 @@ class _Walker:
             operator = next((o for o in OPERATORS if text.startswith(o, i)), None)
             if operator is None:
                 word = self.word(i)
-                i = word.end
-                if text[i : i + 1] in ("<", ">") and word.text.isdigit() and text[word.start : i].isdigit():
-                    continue  # a descriptor: read again with its operator
                 parts.append(word)
+                i = max(word.end, i + 1)
                 continue
             at, i = i, i + len(operator)
             while text[i : i + 1] in (" ", "\t"):
@@ -193,19 +191,8 @@ class _Walker:
             target = self.word(i)
             i = max(target.end, i + 1)
             named = None if at in self.prepared.no_target else target
-            parts.append(Redirect(operator, self.descriptor(at), named))
+            parts.append(Redirect(operator, self.prepared.descriptors.get(at), named))
         return parts
-
-    def descriptor(self, at: int) -> str | None:
-        """Return what stands before the operator at `at` as its descriptor."""
-        if at in self.prepared.descriptors:
-            return self.prepared.descriptors[at]
-        text, start = self.prepared.text, at
-        while start and text[start - 1].isdigit():
-            start -= 1
-        if start == at or (start and text[start - 1] not in ENDS_WORD):
-            return None
-        return text[start:at]
 
     def word(self, start: int) -> Word:
         """Return the word that begins at `start`; parentheses of an array value belong to it."""

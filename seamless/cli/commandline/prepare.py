@@ -21,6 +21,7 @@ FILLER = ","  # an ordinary character that makes neither a name nor a number
 SEPARATORS = frozenset("\n;&|(")
 ENDS_WORD = frozenset(" \t\n;&|<>()")
 ENDS_TEST = ("", *ENDS_WORD)
+LEADING_WORDS = ("{", "!", "then", "do", "else", "elif", "if", "while", "until")
 COMPOUND_STARTS = ("{", "(", "while", "until", "for", "if", "case", "select")
 
 
@@ -28,7 +29,7 @@ class Prepared:
     """`text` has the length of the source and is ASCII.
 
     `no_target`: offsets of redirections that name no file (here-documents, here-strings, `<>`);
-    `descriptors`: offset of a redirection -> the `{name}` written before it.
+    `descriptors`: offset of a redirection -> the number or `{name}` written before it.
     """
 
     def __init__(self, source: str) -> None:
@@ -76,9 +77,8 @@ class Prepared:
             return self._punctuation(i)
         if c in "{}":
             return self._brace(i)
-        if c in "%@^~*?+" or c > "\x7e":
-            operator = c == "+" and source[i + 1 : i + 2] == "=" or source[i - 1 : i + 1] == "=~"
-            return i + 1 if operator else self.fill(i, i + 1)
+        if c in "=%@^~*?+!" or c > "\x7e":
+            return i + 1 if self._has_meaning(i) else self.fill(i, i + 1)
         if c in "[]":
             return self._square_bracket(i)
         if c in "tc" and self._at_word_start(i):
@@ -90,6 +90,18 @@ class Prepared:
 
     def _alone(self, i: int) -> bool:
         return self._at_word_start(i) and (i + 1 >= len(self.source) or self.source[i + 1] in ENDS_WORD)
+
+    def _has_meaning(self, i: int) -> bool:
+        """Tell whether the sign at `i` makes an assignment, a test or a negation."""
+        source, start, end = self.source, i, i + 1
+        while start and self.out[start - 1] not in ENDS_WORD:
+            start -= 1
+        while end < len(source) and source[end] not in ENDS_WORD:
+            end += 1
+        if source[start:end] in ("=", "==", "!=", "=~", "!"):
+            return True
+        assigns = source[i] == "=" or source.startswith("+=", i)
+        return assigns and "=" not in source[start:i] and is_assignment(source[start:end])
 
     def _backslash(self, i: int) -> int:
         source = self.source
@@ -107,6 +119,7 @@ class Prepared:
         source = self.source
         if source[i + 1 : i + 2] == "(":
             return self.fill(i, bracket_end(source, i + 1))
+        self._descriptor(i)
         if source.startswith("<<<", i):
             self.fill(i, i + 2, " ")
             self.no_target.add(i + 2)
@@ -128,6 +141,19 @@ class Prepared:
             self.no_target.add(i)
             return i + 2
         return i + (2 if source[i : i + 2] in (">>", ">&", "<&", ">|") else 1)
+
+    def _descriptor(self, at: int) -> None:
+        """Take the number before the redirection at `at` out of the text; digits at the end of a word stay in it."""
+        start = at
+        while start and self.source[start - 1] in "0123456789":
+            start -= 1
+        if start == at:
+            return
+        if self._at_word_start(start):
+            self.descriptors[at] = self.source[start:at]
+            self.fill(start, at, " ")
+        else:
+            self.fill(start, at)
 
     def _punctuation(self, i: int) -> int:
         source = self.source
@@ -164,13 +190,12 @@ class Prepared:
         while start and source[start - 1] in NAME:
             start -= 1
         if source[i] == "[" and start < i and self._at_word_start(start) and is_assignment(source[start:]):
-            return source.index("]", i) + 1
+            return source.index("=", source.index("]", i)) + 1
         return self.fill(i, i + 1)
 
     def _prefix(self, i: int) -> int:
         """Blank the reserved words `time` and `coproc`, which the grammar takes for commands."""
-        before = "".join(self.out[:i]).rstrip(" \t")
-        if before and before[-1] not in SEPARATORS and before.split()[-1] not in ("{", "!", "then", "do", "else"):
+        if not _ends_before_command("".join(self.out[:i])):
             return i + 1
         words = self.source[i:].split(None, 3)
         if len(words) < 2 or words[0] not in ("time", "coproc"):
@@ -181,3 +206,12 @@ class Prepared:
         elif words[0] == "coproc" and len(words) > 2 and words[2].startswith(COMPOUND_STARTS[:2]):
             end = self.source.index(words[1], end) + (len(words[1]) if words[1] not in COMPOUND_STARTS else 0)
         return self.fill(i, end, " ")
+
+
+def _ends_before_command(text: str) -> bool:
+    """Tell whether the next word after `text` is the first of a command."""
+    text = text.rstrip(" \t")
+    if not text or text[-1] in SEPARATORS:
+        return True
+    last = text.split()[-1]
+    return last in LEADING_WORDS and _ends_before_command(text[: -len(last)])

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 META = frozenset("|&;<>")
-# Words that are no plain first word: reserved words, tests, and what the full parser knows as assignments.
-SPECIAL_FIRST = RESERVED | {"["}
 
 
 class _NotSimpleError(Exception):
@@ -47,7 +45,7 @@ class _Builder:
             raise _NotSimpleError
         if self.words:
             first = self.source[self.words[0].start : self.words[0].end]
-            if first in SPECIAL_FIRST or is_assignment(first):
+            if first in RESERVED or "[" in first or is_assignment(first):  # [ may begin a subscript
                 raise _NotSimpleError
         self.pipeline.append(len(self.commands))
         self.commands.append(SimpleCommand(self.words, self.redirects))
@@ -125,7 +123,8 @@ def _operator(source: str, i: int, descriptor: str | None = None) -> tuple[Redir
         raise _NotSimpleError
     end = _word_end(source, start)
     text, expands = unquote(source[start:end])
-    if operator == ">&" and not is_descriptor(text):
+    taken = source[start:end].isdigit() and source[end : end + 1] in ("<", ">")  # as a descriptor: not valid bash
+    if taken or (operator == ">&" and not is_descriptor(text)):
         raise _NotSimpleError
     return Redirect(operator, descriptor, Word(text, start, end, expands)), end
 

@@ -32,8 +32,14 @@ _NO_CONTAINERS = (
 def run_command(options: Options, prog: str) -> int:
     """Do what the options say; return the exit status. Raises SeamlessError, OSError, KeyboardInterrupt."""
     run = Run(options, Messages(prog, options.verbosity))
-    if not options.json:
-        return _run(run)
+    try:
+        return _reported(run) if options.json else _run(run)
+    finally:
+        run.close()
+
+
+def _reported(run: Run) -> int:
+    """Do what `_run` does, and print the JSON object about it, however it ends."""
     from seamless.cli.running.report import print_report
 
     status = None
@@ -141,8 +147,6 @@ def _wait(run: Run) -> Callable[[str], None]:
 def _notices(run: Run) -> None:
     from seamless.cli.running.notices import configuration_files, outside_variables
 
-    for warning in run.plan.warnings:
-        run.messages.warning(warning)
     if run.messages.verbosity < 0:
         return
     if files := configuration_files():

@@ -57,6 +57,11 @@ class Run:
             self._store = activate_embedded(project=project, subproject=subproject, stage=stage)
         return self._store
 
+    def close(self) -> None:
+        """Release the database of results, if it was opened."""
+        if self._store is not None and (close := getattr(self._store.results, "close", None)) is not None:
+            close()
+
     @property
     def journal_path(self) -> str:
         """Where runs in this cache directory are noted."""
