@@ -65,13 +65,16 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
             hook()
         except Exception as exc:  # noqa: BLE001  one failing hook must not keep the others from running
             problems.append(f"close hook {getattr(hook, '__name__', hook)!r} failed: {exc}")
+    waiting = len(session.buffer_writer.pending()) if session.buffer_writer is not None else 0
     unsent = _flush_writer()
     if unsent:
         problems.append("unwritten buffers: " + ", ".join(unsent))
     if session.buffer_cache is not None:
         session.buffer_cache.close()
-    if from_atexit and session.close_required and session.buffer_stores:
-        problems.append("the program ended without seamless.close(); call it before the end")
+    if from_atexit and waiting:
+        problems.append(
+            f"{waiting} buffers were still to be stored when the program ended; call seamless.close() before the end"
+        )
     if problems:
         print("[seamless.close] " + "; ".join(problems), file=sys.stderr, flush=True)
         if strict:

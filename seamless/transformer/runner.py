@@ -16,7 +16,7 @@ from typing import Any
 from seamless.buffer import Buffer
 from seamless.cache.access import Buffers
 from seamless.cache.buffer_cache import get_buffer_cache
-from seamless.cache.resolve import is_known
+from seamless.cache.resolve import find, is_known
 from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, StoreError, TransformationError
 from seamless.session import session
@@ -54,6 +54,20 @@ def lookup(tf: Checksum, *, require_value: bool = False) -> Checksum | None:
         if result is not None and (not require_value or is_known(result)):
             memory.set_result(tf, result)
             return result
+    return None
+
+
+def lookup_buffer(tf: Checksum) -> Buffer | None:
+    """Return the buffer of the known result, or None. Executes nothing, also not to get a lost buffer back."""
+    result = memory.get_result(tf)
+    if result is not None:
+        return find(result)
+    session.ensure_active()
+    for store in session.result_stores:
+        result = store.get_result(tf)
+        if result is not None and (buffer := find(result)) is not None:
+            memory.set_result(tf, result)
+            return buffer
     return None
 
 

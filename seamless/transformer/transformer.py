@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from seamless.buffer import Buffer
-from seamless.cache.buffer_cache import get_buffer_cache
 from seamless.celltypes import parse
 from seamless.checksum import Checksum
 from seamless.errors import UsageError
@@ -361,7 +360,7 @@ class DirectTransformer(Transformer):
         return Transformation(self._definition(bound, pins)).run()
 
     def _known_value(self, bound: dict[str, Any]) -> tuple[Any, dict[str, Pin] | None]:
-        """Return (value, None) if this process remembers the result, else (None, the pins made so far).
+        """Return (value, None) if the result is known, else (None, the pins made so far).
 
         The short way of a cached call: no Transformation is built, nothing is registered.
         """
@@ -375,10 +374,9 @@ class DirectTransformer(Transformer):
             hexes.append(sha256(pin.source.content).hexdigest())
         pieces = self._identity_pieces(tuple(pins), pins)
         text = pieces[0] + "".join([h + p for h, p in zip(hexes, pieces[1:], strict=True)])
-        result = runner.memory.get_result(Checksum.of(text.encode()))
-        if result is None or session.closed:
+        if session.closed:
             return None, pins
-        buffer = get_buffer_cache().get(result)
+        buffer = runner.lookup_buffer(Checksum.of(text.encode()))
         if buffer is None:
             return None, pins
         return parse(buffer.content, self._celltypes["result"]), None

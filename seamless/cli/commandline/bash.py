@@ -93,13 +93,13 @@ class _Walker:
         if kind in COMMANDS:
             return self.visit_command(node, pipeline)
         if kind == "pipeline":
-            return self.visit_pipeline(node)
+            return self.visit_pipeline(node, pipeline)
         if kind == "redirected_statement":
             return self.visit_redirected(node, pipeline)
         if kind == "negated_command":
             return self.visit(node.named_children[-1], pipeline)
         if kind == "list":
-            return self.visit_statements(node)
+            return self.visit_list(node, pipeline)
         if self.around:
             self.around[-1].depth += 1
         self.visit_statements(node)
@@ -118,14 +118,28 @@ class _Walker:
                 last = self.visit(child)
         return last
 
-    def visit_pipeline(self, node: Any) -> int | None:
-        pipeline = _Pipeline()
-        self.around.append(pipeline)
+    def visit_pipeline(self, node: Any, pipeline: _Pipeline | None) -> int | None:
+        """Visit a pipeline; one cut in two by a redirection is one in the tree inside another."""
+        inner = pipeline if pipeline is not None else _Pipeline()
+        if pipeline is None:
+            self.around.append(inner)
         last = None
         for child in node.named_children:
-            last = self.visit(child, pipeline)
-        self.around.pop()
+            last = self.visit(child, inner)
+        if pipeline is None:
+            self.around.pop()
         return last
+
+    def visit_list(self, node: Any, pipeline: _Pipeline | None) -> int | None:
+        """Visit a list; where the tree has it inside a pipeline, only its last command really is a member."""
+        *before, end = node.named_children
+        if pipeline is not None:
+            self.around.pop()
+        for child in before:
+            self.visit(child)
+        if pipeline is not None:
+            self.around.append(pipeline)
+        return self.visit(end, pipeline)
 
     def visit_redirected(self, node: Any, pipeline: _Pipeline | None) -> int | None:
         body = node.child_by_field_name("body")
