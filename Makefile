@@ -20,6 +20,7 @@ demo:
 	demo/run.sh
 
 test:
+	scripts/test_packages.sh
 	scripts/make_venv.sh --editable .venv test
 	status=0; \
 	scripts/lint.sh || status=1; \

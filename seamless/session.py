@@ -76,6 +76,7 @@ class Session:
         self.initial_activation: Callable[[Session], None] | None = None
         self._on_activate: list[Callable[[], None]] = []
         self._on_reset: list[Callable[[], None]] = []
+        self.on_close: list[Callable[[], None]] = []  # of the storeys above; called by `close` before the stores go
 
     def activate(self, buffer_stores: Iterable[BufferStore] = (), result_stores: Iterable[ResultStore] = ()) -> None:
         """Make these the active stores, in order of preference, instead of the present ones."""

@@ -59,7 +59,7 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
         return
     session.closed = True
     problems = []
-    for hook in list(session.close_hooks):
+    for hook in [*session.close_hooks, *session.on_close]:
         _debug(f"hook {hook!r}")
         try:
             hook()

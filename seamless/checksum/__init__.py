@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seamless.buffer import Buffer
     from seamless.cache.buffer_cache import TempRef
 
 _WHITESPACE = " \t\n\r\v\f"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ from seamless.transformer.submission import Submission
 
 _running: dict[Checksum, Submission] = {}
 _running_lock = threading.Lock()
+_GRACE = 4.0  # seconds for commands to end when the process does
 _held: dict[Checksum, list[Checksum]] = {}  # result -> buffers held in memory on its behalf
 
 
@@ -148,7 +150,19 @@ def reset() -> None:
     _held.clear()
 
 
+def _stop_commands() -> None:
+    """At the end of the process: stop the commands that are under way, so that none outlives it."""
+    with _running_lock:
+        commands = [s for s in _running.values() if s.transformation.get("__language__") != "python"]
+    for submission in commands:
+        submission.cancel()
+    deadline = time.monotonic() + _GRACE
+    for submission in commands:
+        submission.idle.wait(max(0.0, deadline - time.monotonic()))
+
+
 session.on_reset(reset)
+session.on_close.append(_stop_commands)
 
 
 def _forget(submission: Submission) -> None:

@@ -33,6 +33,8 @@ class Submission:
         self.on_output, self.refresh = on_output, refresh
         self.canceled = threading.Event()
         self.outcome: Outcome | None = None
+        self.idle = threading.Event()  # set when nothing (any more) is executing it
+        self.idle.set()
         self.owners = 0  # handles that wait for it; the last one to cancel stops it
         self._perform = perform
         self._state = _QUEUED
@@ -85,12 +87,15 @@ class Submission:
             if self._state != _QUEUED:
                 return
             self._state = _RUNNING
+            self.idle.clear()
         try:
             outcome = self._perform(self)
         except BaseException as exc:
             # Ctrl-C in the thread that executes: others must not wait for ever.
             self._finish(Outcome(self.tf, error=f"{type(exc).__name__}: {exc}\n", original=exc, canceled=True))
             raise
+        finally:
+            self.idle.set()
         self._finish(outcome)
 
     def _finish(self, outcome: Outcome) -> bool:

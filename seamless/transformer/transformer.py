@@ -80,7 +80,7 @@ class Transformer:
         self.func_name = function.__name__
         functools.update_wrapper(self, function)
         known = self._celltypes
-        self._celltypes = {name: known.get(name, "mixed") for name in (*self._parameters, "result")}
+        self._celltypes = {n: known.get(n, _default_celltype(n)) for n in (*self._parameters, "result")}
 
     @property
     def code(self) -> Buffer:
@@ -396,6 +396,10 @@ class DirectTransformer(Transformer):
                 tf_dict[name] = [pin.celltype, pin.subcelltype, _SLOT]
             pieces = form[names] = transformation_buffer(tf_dict).decode().split(_SLOT)
         return pieces  # type: ignore[no-any-return]
+
+
+def _default_celltype(name: str) -> str:
+    return "plain" if name.endswith("_SCHEMA") else "mixed"
 
 
 def _convert(transformer: Transformer, kind: type[Transformer]) -> Any:

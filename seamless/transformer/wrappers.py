@@ -121,6 +121,8 @@ class ArgsWrapper(_Mapping):
 
     def __delitem__(self, name: str) -> None:
         self._check(name)
+        if self._fixed:
+            raise AttributeError(f"the arguments of a function are its parameters: cannot delete '{name}'")
         super().__delitem__(name)
 
 

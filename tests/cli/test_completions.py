@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -81,7 +80,6 @@ def test_bash_registers_the_commands(tmp_path: Path) -> None:
     assert "-F _seamless_checksum_file seamless-checksum-file" in done.stdout
 
 
-def test_zsh_reads_its_file(tmp_path: Path) -> None:
-    if not any(os.access(Path(d) / "zsh", os.X_OK) for d in os.environ["PATH"].split(os.pathsep)):
-        pytest.skip("zsh is not installed")
+def test_zsh_reads_its_file(require) -> None:
+    require("zsh", "zsh is not installed")
     subprocess.run(["zsh", "-n", ZSH], check=True)

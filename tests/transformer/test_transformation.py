@@ -348,3 +348,19 @@ def test_is_cached_tells_without_executing(tmp_path):
     assert not counter.exists()
     tf.compute()
     assert delayed(steps.counted)(1, str(counter)).is_cached() is True
+
+
+def test_a_command_under_way_ends_with_the_process(tmp_path):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    program = (
+        "import sys, time, os\n"
+        "from seamless.transformer import delayed\n"
+        f"delayed('echo $$ > {tmp_path}/pid.tmp; mv {tmp_path}/pid.tmp {tmp_path}/pid; sleep 100', 'bash')().start()\n"
+        f"while not os.path.exists('{tmp_path}/pid'): time.sleep(0.005)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    stat = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    wait_until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -209,10 +209,10 @@ class _Walker:
         return parts
 
     def word(self, start: int) -> Word:
-        """Return the word that begins at `start`; parentheses of an array value belong to it."""
+        """Return the word that begins at `start`; the subscript and the array of an assignment belong to it."""
         text, i = self.prepared.text, start
         while i < len(text) and text[i] not in ENDS_WORD:
-            i += 1
+            i = text.index("]", i) if text[i] == "[" else i + 1
             if text[i : i + 1] == "(" and text[i - 1] == "=":
                 i = bracket_end(text, i)
         value, expands = unquote(self.prepared.source[start:i])

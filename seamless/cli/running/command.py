@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seamless.cli.common import INTERRUPTED, USAGE, Messages
+from seamless.cli.common import INTERRUPTED, OWN, USAGE, Messages
 from seamless.cli.running.delivery import deliver
 from seamless.cli.running.description import Description
 from seamless.cli.running.inputs import hash_inputs
@@ -42,12 +42,15 @@ def _reported(run: Run) -> int:
     """Do what `_run` does, and print the JSON object about it, however it ends."""
     from seamless.cli.running.report import print_report
 
-    status = None
+    status = OWN
     try:
         status = _run(run)
     except SeamlessError as exc:
         run.error = str(exc)
-        status = USAGE if isinstance(exc, UsageError) else None
+        status = USAGE if isinstance(exc, UsageError) else OWN
+        raise
+    except KeyboardInterrupt:
+        status = INTERRUPTED
         raise
     finally:
         print_report(run, status)

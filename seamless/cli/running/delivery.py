@@ -53,10 +53,24 @@ def _deliver_targets(run: Run, result: Checksum) -> int:
     write_sidecars(run.targets, run.store)
     if run.wants_content:
         run.downloaded = download(run.targets, run.store, DownloadLimits(run.options.confirm), run.messages)
+    _remove_orphaned_futures(run)
     absent = [target.local for target in run.targets if target.kind == "absent"]
     for local in absent:
         run.messages.message(0, f"No result for '{local}' was returned (a directory without files is none)")
     return OWN if absent else OK
+
+
+def _remove_orphaned_futures(run: Run) -> None:
+    """Remove the FUTURE files that a killed run of this very step has left: the targets are here now."""
+    for target in run.targets:
+        path = f"{target.local}.FUTURE"
+        try:
+            with open(path, "rb") as f:
+                same = f.read(65) == run.checksum.hex().encode() + b"."
+            if same:
+                os.unlink(path)
+        except FileNotFoundError:
+            continue
 
 
 def _index(run: Run, result: Checksum) -> dict[str, str]:

@@ -15,6 +15,7 @@ from seamless.transformer.runner import cancel, run_transformation
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
     from seamless.cli.running.run_state import Run
+    from seamless.stores.database import ResultDatabase
 
 TIMED_OUT = 124  # as `timeout` has it
 NO_RESULT = 1  # the command succeeded, but did not make its result
@@ -53,6 +54,14 @@ def _require_writable(run: Run) -> None:
             )
 
 
+def _database(run: Run) -> ResultDatabase:
+    """Return the result store of an execution: one that can be written."""
+    from seamless.stores.database import ResultDatabase
+
+    assert isinstance(run.store.results, ResultDatabase)
+    return run.store.results
+
+
 def store_everything(run: Run) -> None:
     """Store what the execution needs. A read-only store is no obstacle if all of it is there."""
     run.uploaded = count, size = store_inputs(run.inputs, run.store)
@@ -72,6 +81,7 @@ def store_everything(run: Run) -> None:
 def _submit(run: Run, refresh: bool) -> Outcome:
     """Execute in this thread, so that an exception in it (Ctrl-C) first stops the command."""
     run.messages.message(1, f"run {run.checksum}")
+    _tell_of_other(run)
     with _TimeLimit(run) as limit:
         outcome = run_transformation(
             run.description.transformation,
@@ -84,6 +94,18 @@ def _submit(run: Run, refresh: bool) -> Outcome:
         text = f"Time limit of {run.options.timeout:g} s exceeded, the command was ended: {run.plan.command}\n"
         return Outcome(run.checksum, error=text, exit_status=TIMED_OUT)
     return outcome
+
+
+def _tell_of_other(run: Run) -> None:
+    """Say so if another process executes this very step: its result will be taken."""
+    import time
+
+    holder = _database(run).running(run.checksum)
+    if holder:
+        since = time.strftime("%H:%M:%S", time.localtime(holder.get("start", 0)))
+        run.messages.message(
+            0, f"Waiting for the same step, run by process {holder.get('pid')} on {holder.get('host')} since {since}..."
+        )
 
 
 class _TimeLimit:
@@ -169,16 +191,13 @@ def failure_text(run: Run, outcome: Outcome) -> str:
 
 def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:
     """Replace a result that the same step has not given again, and say so."""
-    from seamless.stores.database import ResultDatabase
-
     assert outcome.result is not None
     run.messages.warning(
         f"not reproducible: the same step gave {earlier} before, and now {outcome.result} "
         f"(transformation {run.checksum}). The new result is kept. Does the step read anything beside its inputs: "
         "the time, random numbers, the environment, the order of threads?"
     )
-    results = run.store.results
-    assert isinstance(results, ResultDatabase)  # the others cannot be written, so that nothing was executed
+    results = _database(run)
     try:
         results.contest(run.checksum, earlier)
         results.set_result(run.checksum, outcome.result)

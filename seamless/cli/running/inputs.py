@@ -23,10 +23,13 @@ _SMALL = 1 << 20  # bytes; files up to this size are hashed in one go
 
 
 class HashedInput:
-    """An input and its checksum (hex). `index` and `paths` map the files of a directory that is here: key to checksum,
-    path to checksum."""
+    """An input and its checksum (hex).
 
-    __slots__ = ("checksum", "index", "kind", "name", "path", "paths", "size")
+    Of a directory that is here, `index` maps keys and `paths` the paths of its files to their checksums; `raw`: its
+    compressed files are taken as they are.
+    """
+
+    __slots__ = ("checksum", "index", "kind", "name", "path", "paths", "raw", "size")
 
     def __init__(self, entry: Input, checksum: str, size: int | None):
         self.name, self.kind, self.path = entry.name, entry.kind, entry.path
@@ -34,11 +37,7 @@ class HashedInput:
         self.size = size  # bytes on disk; None if only the checksum is known
         self.index: dict[str, str] | None = None
         self.paths: dict[str, str] = {}
-
-    @property
-    def local(self) -> bool:
-        """Whether its content is here, to be stored."""
-        return bool(self.path) and (self.kind == "file" or self.index is not None)
+        self.raw = False
 
 
 def hash_inputs(entries: Sequence[Input], messages: Messages) -> list[HashedInput]:
@@ -62,9 +61,10 @@ def _hash_input(entry: Input, messages: Messages) -> HashedInput:
         return HashedInput(entry, entry.checksum, None)
     hashed = _hash_directory(entry, messages) if entry.kind == "directory" else _hash_file(entry, messages)
     if entry.checksum is not None and hashed.checksum != entry.checksum:
-        if entry.kind != "directory" or not _has_raw_content(entry):
+        raw = _hash_raw_directory(entry, hashed.size) if entry.kind == "directory" else None
+        if raw is None:
             raise UsageError(_disagreement(entry, hashed.checksum))
-        hashed.checksum, hashed.index = entry.checksum, None
+        return raw
     return hashed
 
 
@@ -125,25 +125,29 @@ def files_below(path: str) -> list[str]:
     return [name for name in found if not os.path.isdir(name)]
 
 
-def _has_raw_content(entry: Input) -> bool:
-    """Tell whether a directory is what its sidecar says when its compressed files are taken as they are.
+def _hash_raw_directory(entry: Input, size: int | None) -> HashedInput | None:
+    """Return the input if the directory is what its sidecar says when compressed files are taken as they are.
 
     So it is with the results of a command: a file `x.gz` made by a command is kept byte for byte.
     """
     from seamless.celltypes import parse
 
-    assert entry.path is not None
+    assert entry.path is not None and entry.checksum is not None
     directory = entry.path.rstrip("/")
     try:
         with open(directory + ".INDEX", "rb") as f:
             data = f.read()
     except FileNotFoundError:
-        return False
+        return None
     if Checksum.of(data).hex() != entry.checksum:
-        return False
+        return None
     index: dict[str, str] = parse(data, "plain")
-    found = {os.path.relpath(name, directory) for name in files_below(directory)}
-    return found == set(index) and all(raw_checksum(os.path.join(directory, k)) == v for k, v in index.items())
+    paths = {os.path.join(directory, key): checksum for key, checksum in index.items()}
+    if set(files_below(directory)) != set(paths) or any(raw_checksum(path) != paths[path] for path in paths):
+        return None
+    hashed = HashedInput(entry, entry.checksum, size)
+    hashed.index, hashed.paths, hashed.raw = index, paths, True
+    return hashed
 
 
 def raw_checksum(path: str) -> str:
@@ -169,10 +173,9 @@ def store_inputs(inputs: Sequence[HashedInput], store: EmbeddedStore, *, again: 
     """
     count = total = 0
     for entry in inputs:
-        if not entry.local:
+        if entry.path is None:
             _require(entry, store)
             continue
-        assert entry.path is not None
         if entry.index is not None:
             from seamless.util.directory_index import index_bytes
 
@@ -181,15 +184,15 @@ def store_inputs(inputs: Sequence[HashedInput], store: EmbeddedStore, *, again: 
         present = [False] * len(members) if again else store.buffers.has([Checksum(c) for c in members.values()])
         for (path, checksum), there in zip(members.items(), present, strict=True):
             if not there:
-                total += _ingest(store, path, checksum)
+                total += _ingest(store, path, checksum, raw=entry.raw)
                 count += 1
     return count, total
 
 
-def _ingest(store: EmbeddedStore, path: str, checksum: str) -> int:
+def _ingest(store: EmbeddedStore, path: str, checksum: str, *, raw: bool) -> int:
     from seamless.compression_utils import open_decompressed, strip_compression_suffix
 
-    suffix = strip_compression_suffix(path)[1]
+    suffix = None if raw else strip_compression_suffix(path)[1]
     if suffix is None:
         found, length = store.buffers.ingest(path)
     else:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from seamless.cli.common import OWN, write_stdout
+from seamless.cli.common import write_stdout
 from seamless.errors import SeamlessError
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _TEXT_LIMIT = 2000  # bytes of a result that is shown as text
 
 
-def print_report(run: Run, status: int | None) -> None:
-    """Print the object. `status` None: Seamless itself has failed, or is being interrupted."""
-    write_stdout(json.dumps(make_report(run, OWN if status is None else status)).encode() + b"\n")
+def print_report(run: Run, status: int) -> None:
+    """Print the object; `status` is the exit status."""
+    write_stdout(json.dumps(make_report(run, status)).encode() + b"\n")
 
 
 def make_report(run: Run, status: int) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def make_report(run: Run, status: int) -> dict[str, Any]:
         "result_checksum": run.result.hex() if run.result is not None else None,
         "exit_status": status,
         "error": run.error if run.error is not None else _present_error(),
-        "targets": [_target(run, target) for target in run.targets],
+        "targets": [_target(run, target) for target in run.targets] or _planned_targets(run),
         "uploaded": {"files": run.uploaded[0], "bytes": run.uploaded[1]},
         "wall_s": round(time.monotonic() - run.started, 3),
     }
@@ -61,6 +61,13 @@ def describe_inputs(run: Run) -> dict[str, Any]:
         "environment": run.description.environment,
         "code": run.description.code.decode(),
     }
+
+
+def _planned_targets(run: Run) -> list[dict[str, Any]]:
+    """Return the targets of a result that is not there."""
+    targets = run.plan.targets if hasattr(run, "plan") else []
+    unknown = {"kind": None, "checksum": None, "size": None, "downloaded": False}
+    return [{"name": target.name, "local": target.local or target.name, **unknown} for target in targets]
 
 
 def _target(run: Run, target: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from seamless.cli.running import future
 from seamless.cli.running.future import FutureFiles, wait_for_future
 from seamless.errors import SeamlessError
+from tests.cli.run.processes import wait_for
 
 TF = "ab" * 32
 
@@ -33,10 +34,7 @@ def test_it_is_touched_meanwhile(work: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(future, "TOUCH", 0.01)
     with FutureFiles({"o": "o"}, TF):
         os.utime(work / "o.FUTURE", (1, 1))
-        deadline = time.monotonic() + 30
-        while os.stat(work / "o.FUTURE").st_mtime == 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_for(lambda: os.stat(work / "o.FUTURE").st_mtime != 1)
 
 
 def test_the_future_file_of_another_is_left_alone_at_the_end(work: Path) -> None:
@@ -55,10 +53,7 @@ def test_waiting_ends_when_the_file_is_gone(work: Path, messages: Any, monkeypat
     (work / "x.FUTURE").write_text("")
     thread = threading.Thread(target=wait_for_future(messages), args=("x.FUTURE",))
     thread.start()
-    deadline = time.monotonic() + 30
-    while not messages.lines:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_for(lambda: messages.lines)
     assert thread.is_alive()
     (work / "x.FUTURE").unlink()
     thread.join(30)

@@ -61,7 +61,7 @@ def test_of_an_input_without_file_the_sidecar_is_believed(work: Path, messages: 
 
 def test_a_file_that_agrees_with_its_sidecar_is_fine(work: Path, messages: Any) -> None:
     [entry] = hash_inputs([Input("a.txt", "file", "a.txt", checksum=hex_of(b"alpha\nbeta\n"))], messages)
-    assert entry.local
+    assert entry.path == "a.txt"
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
@@ -75,7 +75,9 @@ def test_a_disagreement_names_both_checksums_and_the_ways_out(work: Path, messag
         assert fact in str(info.value)
 
 
-def test_a_directory_made_by_a_command_agrees_although_it_holds_compressed_files(work: Path, messages: Any) -> None:
+def test_a_directory_made_by_a_command_agrees_although_it_holds_compressed_files(
+    work: Path, store: EmbeddedStore, messages: Any
+) -> None:
     (work / "d").mkdir()
     raw = gzip.compress(b"alpha\n")
     (work / "d" / "x.gz").write_bytes(raw)
@@ -83,6 +85,8 @@ def test_a_directory_made_by_a_command_agrees_although_it_holds_compressed_files
     (work / "d.INDEX").write_bytes(index)
     [entry] = hash_inputs([Input("d", "directory", "d", checksum=hex_of(index))], messages)
     assert entry.checksum == hex_of(index)
+    assert store_inputs([entry], store) == (1, len(raw))
+    assert store.buffers.get(Checksum.of(raw)) == raw
 
 
 def test_what_is_no_regular_file_is_refused_without_reading_it(work: Path, messages: Any) -> None:

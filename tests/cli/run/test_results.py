@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.run.processes import alive, wait_for
+
 
 def test_the_second_run_prints_the_same_without_executing(seamless_run: Any, counted: Any) -> None:
     line, count = counted("cat a.txt")
@@ -100,6 +102,14 @@ def test_a_stale_local_file_is_replaced_on_a_hit(seamless_run: Any, work: Path) 
     (work / "out.txt").write_text("stale")
     assert seamless_run("tac a.txt > out.txt").returncode == 0
     assert (work / "out.txt").read_text() == "beta\nalpha\n"
+
+
+def test_the_future_file_of_a_killed_run_of_the_same_step_goes(seamless_run: Any, work: Path) -> None:
+    seamless_run("tac a.txt > out.txt")
+    tf = json.loads(seamless_run("--dry", "--json", "tac a.txt > out.txt").out)["tf_checksum"]
+    (work / "out.txt.FUTURE").write_text(f"{tf}.out.txt\n")
+    assert seamless_run("tac a.txt > out.txt").returncode == 0
+    assert not (work / "out.txt.FUTURE").exists()
 
 
 def test_captures_rename_files_directories_and_stdout(seamless_run: Any, work: Path) -> None:
@@ -288,7 +298,7 @@ def test_a_limit_of_time_ends_the_command_and_leaves_nothing(seamless_run: Any, 
     done = seamless_run("--timeout", "1", "-c", line, timeout=30, env={"TMPDIR": str(temporary)})
     assert (done.returncode, done.out) == (124, "")
     assert "1 s" in done.err
-    assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+    wait_for(lambda: not alive(int(pid_file.read_text())))
     assert list(temporary.iterdir()) == []
 
 
@@ -319,3 +329,24 @@ def test_without_a_command_the_usage_is_on_stderr(seamless_run: Any) -> None:
     done = seamless_run()
     assert (done.returncode, done.out) == (2, "")
     assert done.err.startswith("usage: seamless-run")
+
+
+def test_without_a_cache_directory_that_of_the_user_is_used(seamless_run: Any, counted: Any, isolation: Path) -> None:
+    line, count = counted("echo hi")
+    for _ in range(2):
+        assert seamless_run("-c", line, env={"SEAMLESS_CACHE": None}).out == "hi\n"
+    assert count() == 1
+    assert (isolation / ".cache/seamless/__TOPLEVEL__/seamless.db").exists()
+
+
+def test_a_wait_for_the_same_step_is_announced(work: Path, seamless_run: Any, tmp_path: Path) -> None:
+    started, go = tmp_path / "started", tmp_path / "go"
+    line = f"true; touch {started}; while ! test -e {go}; do sleep 0.02; done; echo hi"
+    argv = [sys.executable, "-m", "seamless.cli.run", "-c", line]
+    first = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    wait_for(started.exists)
+    second = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert second.stderr is not None
+    assert b"Waiting for the same step" in second.stderr.readline()
+    go.touch()
+    assert [run.communicate(timeout=60)[0] for run in (first, second)] == [b"hi\n"] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from seamless.celltypes import canonical_json
 from seamless.checksum import Checksum
 from seamless.cli.commandline.plan import Target
+from seamless.cli.running import limits
 from seamless.cli.running.limits import DownloadLimits
 from seamless.cli.running.targets import TargetResult, download, write_sidecars
 from seamless.errors import CacheMissError, UsageError
@@ -181,3 +183,32 @@ def test_a_limit_that_is_no_number_is_refused_by_name(monkeypatch: pytest.Monkey
     monkeypatch.setenv(variable, "plenty")
     with pytest.raises(UsageError, match=variable):
         DownloadLimits("ask")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ("\n\n", [True, True]),
+        ("n\ny\n", [False, True]),
+        ("all\n", [True, True]),
+        ("what?\nno\nyes\n", [False, True]),
+        ("", [False, False]),
+    ],
+)
+def test_on_a_terminal_each_target_is_asked_about_on_stderr(
+    work: Path,
+    store: EmbeddedStore,
+    messages: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: str,
+    expected: list[bool],
+) -> None:
+    monkeypatch.setenv("SEAMLESS_MAX_DOWNLOAD_SIZE", "1")
+    monkeypatch.setattr(limits, "is_terminal", lambda stream: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    results = [TargetResult(Target(name), {"o": TWO, "p": TWO}) for name in "op"]
+    assert list(download(results, store, DownloadLimits("ask"), messages).values()) == expected
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "o: 1 files, total 2.00 B?" in shown.err
