@@ -59,6 +59,19 @@ def compress_bytes(data: Any, suffix: str) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
+def compress_stream(source: BinaryIO, target: BinaryIO, suffix: str) -> None:
+    """Compress what is left of one binary file into another, in constant memory. Same data, same bytes."""
+    if _check(suffix) == ".zst":
+        zstd = _zstd()
+        parameter = zstd.CompressionParameter
+        compressor = zstd.ZstdCompressor(options={parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1})
+    else:
+        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
+    while chunk := source.read(_PIECE):
+        target.write(compressor.compress(chunk))
+    target.write(compressor.flush())
+
+
 def decompress_bytes(data: Any, suffix: str, *, max_size: int | None = None) -> bytes:
     """Decompress a bytes-like object completely.
 

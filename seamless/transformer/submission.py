@@ -53,8 +53,8 @@ class Submission:
 
     def wait(self) -> Outcome:
         """Return the outcome: execute in the calling thread if unclaimed, else wait for the other thread."""
-        if self.envelope.timeout is not None:
-            self.start()  # only another thread can be given up on
+        if self.envelope.timeout is not None and self.transformation.get("__language__") == "python":
+            self.start()  # only another thread can be given up on; a command is stopped by its own clock
         else:
             self._run_if_unclaimed()
         if self.outcome is None:

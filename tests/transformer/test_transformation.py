@@ -364,3 +364,13 @@ def test_a_command_under_way_ends_with_the_process(tmp_path):
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
     stat = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
     wait_until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_a_command_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    step = delayed("sleep 100", "bash")
+    step.timeout = 0.1
+    tf = step()
+    assert tf.compute() is None
+    assert "time" in tf.exception.lower()
+    assert list(tmp_path.iterdir()) == []

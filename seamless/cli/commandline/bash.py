@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from seamless.cli.commandline.line import ParsedLine, Redirect, SimpleCommand, Word, place
 from seamless.cli.commandline.prepare import ENDS_WORD, Prepared
-from seamless.cli.commandline.quoting import UnclosedError, bracket_end, is_assignment, unquote
+from seamless.cli.commandline.quoting import NAME, UnclosedError, bracket_end, is_assignment, unquote
 from seamless.errors import MissingDependencyError, UsageError
 
 TYPE_CHECKING = False
@@ -212,7 +212,7 @@ class _Walker:
         """Return the word that begins at `start`; the subscript and the array of an assignment belong to it."""
         text, i = self.prepared.text, start
         while i < len(text) and text[i] not in ENDS_WORD:
-            i = text.index("]", i) if text[i] == "[" else i + 1
+            i = text.index("]", i) if text[i] == "[" and text[i - 1] in NAME and i > start else i + 1
             if text[i : i + 1] == "(" and text[i - 1] == "=":
                 i = bracket_end(text, i)
         value, expands = unquote(self.prepared.source[start:i])

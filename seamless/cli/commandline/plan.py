@@ -7,11 +7,20 @@ import os
 from seamless.cli.commandline.code import code_text, command_word
 from seamless.cli.commandline.data import Input, Plan, PlanOptions, Target
 from seamless.cli.commandline.line import ParsedLine, Word, place
-from seamless.cli.commandline.mapping import Mapper
+from seamless.cli.commandline.mapping import Mapper, relative_to
 from seamless.cli.commandline.quoting import changes_when_parsed, quote, quote_command
 from seamless.cli.commandline.results import STDOUT, Targets, add_captures, find_redirect_target, redirect_name
 from seamless.cli.commandline.split import split_line
-from seamless.cli.commandline.typing import Argument, Finder, Found, find_script, find_tool, kind_of, type_argument
+from seamless.cli.commandline.typing import (
+    Argument,
+    Finder,
+    Found,
+    extension,
+    find_script,
+    find_tool,
+    kind_of,
+    type_argument,
+)
 from seamless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -123,6 +132,7 @@ class _Planner:
             if command.words:
                 self.tools[index] = find_tool(command.words[0].text, self.finder, self.mapper.base)
                 self._load_interface(index)
+                self._leave_foreign_tool(index)
         self._collect_targets(primary)
         self._collect_declared()
         typed: list[int] = []
@@ -146,25 +156,48 @@ class _Planner:
             self._mark_executable(index)
 
     def _load_interface(self, index: int) -> None:
+        """Load the interface of the tool that a command runs, or else of the script that it gives to its tool."""
         words = self.line.commands[index].words
         tool = self.tools[index]
         first = tool.name if isinstance(tool, Found) else os.path.expanduser(words[0].text)
-        is_file = tool != "system" and kind_of(self.finder.local(first)) == "file"
-        number, name = self._interface_word(words, is_file, first)
-        local = self.finder.local(name)
-        # The module is not even imported for the many tools that have no interface.
-        stem = os.path.splitext(local)[0]
-        if not os.path.exists(local + ".SEAMLESS.yaml") and not os.path.exists(stem + ".SEAMLESS.py"):
+        local = self.finder.local(first)
+        is_file = tool != "system" and (kind_of(local) == "file" or os.path.exists(local + ".CHECKSUM"))
+        if is_file and (self._load_interface_of(index, 0, first) or not isinstance(tool, Found)):
             return
+        number = find_script([word.text for word in words])
+        if number:
+            self._load_interface_of(index, number, os.path.expanduser(words[number].text))
+
+    def _load_interface_of(self, index: int, number: int, name: str) -> bool:
+        local = self.finder.local(name)
+        suffix = extension(local)
+        stem = local[: -len(suffix)] if suffix else local
+        # The module is not even imported for the many tools that have no interface.
+        if not os.path.exists(local + ".SEAMLESS.yaml") and not os.path.exists(stem + ".SEAMLESS.py"):
+            return False
         from seamless.cli.commandline.interface import load_interface
 
-        interface = load_interface(name, [word.text for word in words[number + 1 :]], cwd=self.given_cwd)
-        if interface is not None:
-            self.interfaces[index] = interface, number
+        arguments = [word.text for word in self.line.commands[index].words[number + 1 :]]
+        interface = load_interface(name, arguments, cwd=self.given_cwd)
+        if interface is None:
+            return False
+        self.interfaces[index] = interface, number
+        return True
 
-    def _interface_word(self, words: list[Word], is_file: bool, first: str) -> tuple[int, str]:
-        number = find_script([word.text for word in words], is_file)
-        return number, first if number == 0 else os.path.expanduser(words[number].text)
+    def _leave_foreign_tool(self, index: int) -> None:
+        """Leave a tool alone that is on the PATH but cannot be a pin, as it is outside the base directory."""
+        tool = self.tools[index]
+        if not isinstance(tool, Found) or self.options.mapping != "literal":
+            return
+        path = self.mapper.absolute(tool.name)
+        if relative_to(path, self.mapper.base) is not None:
+            return
+        self.tools[index] = "system"
+        if not os.path.dirname(path).endswith("/shims"):  # of a version manager: not the tool itself
+            self.warn(
+                f"'{tool.name}' is neither a tool of the system nor below {self.mapper.base}, so it is not an input: "
+                "if it changes, that will not be noticed. Use -ms to make it one."
+            )
 
     def _collect_targets(self, primary: int) -> None:
         order = sorted(self.interfaces, key=lambda index: (index != primary, index))

@@ -159,14 +159,14 @@ def is_number(text: str) -> bool:
     return True
 
 
-def find_script(words: list[str], is_tool_file: bool) -> int:
-    """Return the index of the word whose interface file counts: word 0 if it is a file, else the script it is given.
+def find_script(words: list[str]) -> int:
+    """Return the index of the script that the words give to an interpreter, 0 if there is none.
 
-    >>> find_script(["python3", "-u", "tool.py", "a.txt"], False), find_script(["./tool.py", "a.txt"], True)
+    >>> find_script(["python3", "-u", "tool.py", "a.txt"]), find_script(["tool.py", "a.txt"])
     (2, 0)
     """
     suffix = extension(words[0])
-    if not is_tool_file and (not suffix or is_number("0" + suffix)):
+    if not suffix or is_number("0" + suffix):
         for index, word in enumerate(words[1:], 1):
             if not word.startswith("-") and extension(word):
                 return index

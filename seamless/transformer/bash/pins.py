@@ -49,6 +49,7 @@ class PinFile:
     pin: str
     checksum: Checksum | None  # None: the null value
     celltype: str | None = None
+    compress: bool = False  # give a file called x.gz or x.zst the form that its name promises
 
 
 @dataclass
@@ -81,7 +82,7 @@ def plan_pins(transformation: Mapping[str, Any], orthogonal: Mapping[str, Any], 
                 _plan_directory(plan, pin, path, checksum, buffers)
         elif mode == "file":
             if checksum is not None:
-                _add_file(plan, PinFile(path, pin, checksum))
+                _add_file(plan, PinFile(path, pin, checksum, compress=True))
                 if _is_variable(name) and name not in _NOT_FOR_FILES:
                     plan.variables[name] = '"$PWD"/' + shlex.quote(path)
         else:
@@ -108,6 +109,8 @@ def write_pins(plan: PinPlan, directory: str, buffers: BufferAccess) -> dict[str
         _make_directory(os.path.dirname(path), made)
         if file.celltype is None and file.checksum is not None:
             buffers.copy_to(file.checksum, path)
+            if file.compress:
+                _compress_by_name(path)
             continue
         value = _write_value(file, path, buffers)
         if value is not None and _is_variable(file.path):
@@ -115,6 +118,20 @@ def write_pins(plan: PinPlan, directory: str, buffers: BufferAccess) -> dict[str
                 raise ValueError(f"pin {file.pin!r}: bash sets the variable ${file.path} itself; use another name")
             variables[file.path] = shlex.quote(value)
     return variables
+
+
+def _compress_by_name(path: str) -> None:
+    """Compress the file if its name says so: identity and store know the content without compression."""
+    from seamless.compression_utils import compress_stream, strip_compression_suffix
+
+    suffix = strip_compression_suffix(path)[1]
+    if suffix is None:
+        return
+    plain = path + ".plain"
+    os.rename(path, plain)
+    with open(plain, "rb") as source, open(path, "xb") as target:
+        compress_stream(source, target, suffix)
+    os.unlink(plain)
 
 
 def _pins(transformation: Mapping[str, Any], orthogonal: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -67,8 +67,8 @@ def test_both_parsers_give_the_same_for_a_simple_line(source: str) -> None:
 
 
 PIECES = (
-    "cat,a.txt,b, ,  ,|,;,&&,||,>,<,>>,2>,&>,2>&1,'a b',\"c d\",\\ ,$x,\"$y\",if,[,A=1,a=b,*,?,~,#,-x,0,1,=,\t,',\",\\,"
-    "é,%,@,^,+,:,/,..,],time,coproc,export,test,unset,declare,in,x[1],\"a\\\"b\",!,{},for,[[,a[1],\\;,\\$,$,'',\"\","
+    'cat,a.txt,b, ,  ,|,;,&&,||,>,<,>>,2>,&>,2>&1,\'a b\',"c d",\\ ,$x,"$y",if,[,A=1,a=b,*,?,~,#,-x,0,1,=,\t,\',",\\,'
+    'é,%,@,^,+,:,/,..,],time,coproc,export,test,unset,declare,in,x[1],"a\\"b",!,{},for,[[,a[1],\\;,\\$,$,\'\',"",'
     "$1,&>>,>&2,>|,<>,then,do,{,},case"
 ).split(",")
 
@@ -190,7 +190,7 @@ def test_the_redirection_of_a_group_that_is_the_line_is_told_apart(source: str) 
 
 @pytest.mark.parametrize(
     ("source", "line", "column"),
-    [("cat 'a", 1, 5), ("cat\necho \"x", 2, 6), ("echo $(a", 1, 7), ("a |", 1, 3), ("(a", 1, 1), ("echo `a", 1, 6)],
+    [("cat 'a", 1, 5), ('cat\necho "x', 2, 6), ("echo $(a", 1, 7), ("a |", 1, 4), ("(a", 1, 3), ("echo `a", 1, 6)],
 )
 def test_a_syntax_error_names_line_and_column_with_a_caret(source: str, line: int, column: int) -> None:
     with pytest.raises(UsageError) as info:

@@ -300,3 +300,17 @@ def test_a_job_directory_is_not_written_over_another(steps: Any, tmp_path: Path)
     write_job_directory(built, Envelope(), steps.buffers, str(tmp_path / "job"))
     with pytest.raises(FileExistsError):
         write_job_directory(built, Envelope(), steps.buffers, str(tmp_path / "job"))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_compressed_file_pin_has_the_form_that_its_name_promises(suffix: str, steps: Any) -> None:
+    from seamless.compression_utils import decompress_bytes
+
+    content = b"plain text\n" * 1000
+    result = steps.result(f"cat x.txt{suffix} > RESULT", files={"x.txt" + suffix: content})
+    assert len(result) < len(content)
+    assert decompress_bytes(result, suffix) == content
+
+
+def test_a_compressed_member_of_a_directory_is_left_as_it_is(steps: Any) -> None:
+    assert steps.result("cat d/x.gz > RESULT", folders={"d": {"x.gz": b"anything"}}) == b"anything"
