@@ -2,7 +2,7 @@
 """Write the pages of `docs/reference/` from the code: `make_reference.py [--check]`.
 
 Options come from the parsers, signatures and docstrings from the sources, tables from the modules that own them. What
-no code can tell (the meaning of a variable, the form of a file) is in the tables below; a test compares them with the code.
+no code can tell, such as the meaning of a variable, is in the tables below; tests compare them with the code.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
 
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reference"
 NOTE = "<!-- Made by scripts/make_reference.py; do not edit. -->\n\n"
@@ -132,23 +133,19 @@ CELLTYPES: dict[str, tuple[str, str, str, str | None]] = {
     "module": ("the definition of a Python module", "as `plain`", "a module, not an argument", None),
 }
 
-# page section -> (module, names); `None`: all public names of the module
+# section of the page, where its names are imported from, the names
 API: list[tuple[str, str, list[str]]] = [
-    ("Steps", "seamless.transformer.transformer", ["direct", "delayed", "Transformer", "DirectTransformer"]),
-    ("Transformations", "seamless.transformer.transformation", ["Transformation"]),
+    ("Steps", "seamless.transformer", ["direct", "delayed", "Transformer", "DirectTransformer"]),
+    ("Transformations", "seamless.transformer", ["Transformation", "transformation_from_dict"]),
     (
         "Many steps",
-        "seamless.transformer.parallelism",
+        "seamless.transformer",
         ["parallel", "parallel_async", "TransformationList", "TransformationIterableBase"],
     ),
-    ("Environment of a step", "seamless.transformer.environment", ["Environment"]),
-    ("Checksums", "seamless.checksum", ["Checksum"]),
-    ("Buffers", "seamless.buffer", ["Buffer"]),
-    (
-        "Session",
-        "seamless.shutdown",
-        ["close", "ensure_open", "register_close_hook", "is_worker", "set_is_worker"],
-    ),
+    ("Environment of a step", "seamless.transformer", ["Environment"]),
+    ("Checksums", "seamless", ["Checksum"]),
+    ("Buffers", "seamless", ["Buffer"]),
+    ("Session", "seamless", ["close", "ensure_open", "register_close_hook", "is_worker", "set_is_worker"]),
     ("Cache directory", "seamless.config.embedded", ["activate_embedded"]),
     ("Cache directory, opened by hand", "seamless.stores.embedded", ["open_embedded", "EmbeddedStore"]),
     ("Celltypes", "seamless.celltypes", ["serialize", "parse", "convert", "canonical_json"]),
@@ -277,15 +274,34 @@ def paragraphs(docstring: str | None) -> str:
     return (docstring or "").strip()
 
 
-def signature(node: ast.FunctionDef | ast.AsyncFunctionDef, *, method: bool) -> str:
-    """Return `name(arguments) -> result`."""
-    arguments = ast.parse(ast.unparse(node)).body[0]
-    assert isinstance(arguments, (ast.FunctionDef, ast.AsyncFunctionDef))
-    if method and arguments.args.args and arguments.args.args[0].arg in ("self", "cls"):
-        del arguments.args.args[0]
-    prefix = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
-    result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    return f"{prefix}{node.name}({ast.unparse(arguments.args)}){result}"
+def signature(node: ast.FunctionDef | ast.AsyncFunctionDef, *, owner: str = "") -> str:
+    """Return `name(arguments) -> result`. `owner`: the class, if it is a method."""
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
+    parts = [argument(arg, default) for arg, default in zip(positional, defaults, strict=True)]
+    if given.vararg is not None:
+        parts.append("*" + argument(given.vararg, None))
+    elif given.kwonlyargs:
+        parts.append("*")
+    parts += [argument(arg, default) for arg, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    if given.kwarg is not None:
+        parts.append("**" + argument(given.kwarg, None))
+    kinds = decorators(node)
+    name = f"{owner}.{node.name}" if "classmethod" in kinds else node.name
+    result = ast.unparse(node.returns) if node.returns is not None else ""
+    prefix = "await " if isinstance(node, ast.AsyncFunctionDef) and not result.startswith("AsyncIterator") else ""
+    shown = parts[1:] if owner and "staticmethod" not in kinds else parts
+    return f"{prefix}{name}({', '.join(shown)})" + (f" -> {result}" if result else "")
+
+
+def argument(arg: ast.arg, default: ast.expr | None) -> str:
+    """Return an argument as people write it."""
+    annotation = f": {ast.unparse(arg.annotation)}" if arg.annotation is not None else ""
+    if default is None:
+        return arg.arg + annotation
+    equals = " = " if annotation else "="
+    return f"{arg.arg}{annotation}{equals}{ast.unparse(default)}"
 
 
 def decorators(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
@@ -302,28 +318,54 @@ def members(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
         if kinds & {"setter", "deleter"}:
             continue
         first = " ".join(paragraphs(ast.get_docstring(item)).split("\n\n")[0].split())
-        yield (item.name if "property" in kinds else signature(item, method=True)), first
+        yield (item.name if "property" in kinds else signature(item, owner=node.name)), first
 
 
-def described(node: ast.AST) -> str:
-    """Return the Markdown of a function or class."""
+def attributes(node: ast.ClassDef, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the public attributes that `__init__` sets and a comment behind them explains."""
+    for item in ast.walk(node):
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Attribute):
+            comment = lines[item.lineno - 1].partition("  # ")[2]
+            if comment and not item.target.attr.startswith("_"):
+                yield item.target.attr, comment
+
+
+def described(node: ast.AST, lines: list[str]) -> str:
+    """Return the Markdown of a function or class; `lines` are those of its module."""
     if isinstance(node, ast.ClassDef):
         initial = [i for i in node.body if isinstance(i, ast.FunctionDef) and i.name in ("__init__", "__new__")]
-        arguments = signature(initial[0], method=True) if initial else f"{node.name}()"
-        head = re.sub(r"^__\w+__|\) -> .*$", lambda m: node.name if m[0].startswith("__") else ")", arguments)
-        text = f"### {node.name}\n\n{fence(head, 'py')}\n{paragraphs(ast.get_docstring(node))}\n"
-        rows = [[code(shown), first] for shown, first in members(node)]
+        text = f"### {node.name}\n\n"
+        if initial:
+            arguments = signature(initial[0], owner=node.name).partition("(")[2].rpartition(")")[0]
+            text += fence(f"{node.name}({arguments})", "py") + "\n"
+        elif isinstance(node.bases[0], ast.Name) and node.bases[0].id != "list":
+            text += f"Made like, and with the members of, `{node.bases[0].id}`.\n\n"
+        text += f"{paragraphs(ast.get_docstring(node))}\n"
+        rows = [[code(shown), first] for shown, first in [*attributes(node, lines), *members(node)]]
         return text + ("\n" + table(["member", ""], rows) if rows else "")
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    head = fence(signature(node, method=False), "py")
+    head = fence(signature(node), "py")
     return f"### {node.name}\n\n{head}\n{paragraphs(ast.get_docstring(node))}\n"
+
+
+def module_source(module: str) -> str:
+    """Return the text of a module of the package."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path.read_text(encoding="utf-8")
+
+
+def find(module: str, name: str) -> str:
+    """Return the Markdown of a name, from the module that defines it."""
+    module = getattr(importlib.import_module(module), "_LAZY", {}).get(name, module)
+    source = module_source(module)
+    nodes = {node.name: node for node in ast.parse(source).body if isinstance(node, DEFINITIONS)}
+    return described(nodes[name], source.splitlines())
 
 
 def module_tree(module: str) -> ast.Module:
     """Return the syntax tree of a module of the package."""
-    path = ROOT.joinpath(*module.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(module_source(module))
 
 
 def python_page() -> str:
@@ -336,14 +378,11 @@ def python_page() -> str:
     text += ", ".join(code(name) for name in seamless.transformer.__all__)
     text += "\n\nThe others from the module that is named. In the tables, a member without brackets is a property.\n"
     for title, module, names in API:
-        text += f"\n## {title}\n\nModule `{module}`.\n"
-        nodes = {node.name: node for node in module_tree(module).body if hasattr(node, "name")}
+        text += f"\n## {title}\n\nFrom `{module}`.\n"
         for name in names:
-            text += "\n" + described(nodes[name])
+            text += "\n" + find(module, name)
     tree = ast.get_docstring(module_tree("seamless.errors")) or ""
-    text += "\n## Errors\n\nModule `seamless.errors`.\n\n" + fence(
-        re.sub(r"^.*?\n\n|\n\n[^\n]*$", "", tree, flags=re.S)
-    )
+    text += "\n## Errors\n\nFrom `seamless.errors`.\n\n" + fence(re.sub(r"^.*?\n\n|\n\n[^\n]*$", "", tree, flags=re.S))
     return text
 
 
@@ -362,16 +401,17 @@ def celltypes_page() -> str:
         if example is not None:
             stored_bytes = serialize(ast.literal_eval(example), name)
             examples.append([code(name), code(example), code(repr(stored_bytes)[1:])])
-    text = "# Celltypes\n\nA celltype says with which bytes a value is stored. The checksum is the SHA-256 of these bytes.\n\n"
+    text = "# Celltypes\n\nA celltype says with which bytes a value is stored; its checksum is their SHA-256.\n\n"
     text += table(["celltype", "takes", "bytes", "gives"], rows)
     text += (
-        "\nThe last four are for collections and modules. A result can be of any celltype but `deepfolder` and `module`.\n"
+        "\nThe last four are for collections and modules. "
+        "A result can be of any celltype but `deepfolder` and `module`.\n"
         "\n## Examples\n\n"
     )
     text += table(["celltype", "value", "bytes"], examples)
     text += (
-        "\n`plain` and `mixed` write the same JSON except for text beyond ASCII, numbers with a decimal exponent from -9 to -5, "
-        "integers beyond 64 bits, NaN and infinities (the last three only in `mixed`). "
+        "\n`plain` and `mixed` write the same JSON except for text beyond ASCII, numbers with a decimal exponent "
+        "from -9 to -5, integers beyond 64 bits, NaN and infinities (the last three only in `mixed`). "
         "Then the same value has two checksums.\n\n## Conversions\n\n"
         "`checksum.convert(source, target)` and `buffer.convert(source, target)` convert. "
         "`=`: the bytes stay the same; `c`: they may change; `v`: the value decides; empty: impossible. "
@@ -388,81 +428,35 @@ def celltypes_page() -> str:
 
 # --- formats ------------------------------------------------------------------------------------
 
-FORMATS_HEAD = """# Formats
 
-All text is UTF-8. A checksum is written as 64 lower-case hexadecimal digits. "Canonical JSON" is the form of celltype `plain`:
-two spaces, sorted keys, one newline at the end.
-
-## Sidecars
-
-| file | content |
-|---|---|
-| `NAME.CHECKSUM` | the checksum of NAME and a newline: 65 bytes. If NAME ends in `.gz` or `.zst`, the ending is left out, and the checksum is that of the decompressed bytes. When read, blank lines around it and lines that begin with `#` are ignored |
-| `DIR.INDEX` | canonical JSON, relative path to checksum, for each file below DIR; links to files are followed, links to directories are not |
-| `DIR.CHECKSUM` | the checksum of the bytes of `DIR.INDEX` |
-| `NAME.FUTURE` | NAME is being computed: the checksum of the transformation, a dot, the name of the target. It is touched every 30 seconds; when older than 120 seconds it is stale |
-
-## Transformation
-
-The identity is the SHA-256 of canonical JSON with these keys. Every value of a pin is a list of celltype, subcelltype (or null), and
-checksum.
-
-| key | value |
-|---|---|
-| `__language__` | `"python"`, `"bash"` |
-| `__output__` | `["result", celltype, null]` |
-| `code` | of Python: `["python", "transformer", checksum]`; of a command line: `["text", null, checksum]` |
-| a name | a pin: an argument, an input file, a variable; a module is `["plain", "module", checksum]` |
-| `__format__` | which pins are files or directories |
-| `__as__`, `__schema__` | other names for pins; a signature |
-
-These may accompany it, and do not count: `__meta__`, `__env__`, `__compilation__`, `META__NAME`, and the like.
-
-## Job directory
-
-`seamless-run --dry -j DIR` writes:
-
-| file | content |
-|---|---|
-| `transformation.json` | the bytes whose checksum is the identity |
-| `command.txt` | the code |
-| `env.json` | the environment, if there is one |
-| `dunder.json` | what does not count for the identity but is needed to run it, if there is anything |
-| `transformation.json.CHECKSUM` | with `--upload` instead of the first three: the checksum, 64 bytes without newline |
-
-## Buffer directory
-
-"""
-
-
-def formats_page() -> str:
-    """Return the page of the files that Seamless reads and writes."""
+def format_parts() -> dict[str, str]:
+    """Return the parts of the page of formats that the code knows; the rest of that page is written by hand."""
     from seamless.checksum import Checksum
     from seamless.stores import schema
     from seamless.transformer.outcome import Usage
     from seamless.transformer.records import minimal_record
 
-    text = FORMATS_HEAD
-    layout = (ast.get_docstring(module_tree("seamless.stores.layout")) or "").split("\n\n", 1)[1]
-    text += fence(layout)
-    text += (
-        "\nFiles of buffers have mode 0444, their directories 3775. `<hex>.zst` and `<hex>.gz` hold a compressed form; "
-        "`<hex>.BUFFERLENGTH` then tells the length of the decompressed bytes, in decimal digits. `<hex>.CORRUPT` (or "
-        "`<hex>.CORRUPT-<n>`) was moved aside because its bytes did not have that checksum. A directory with buffers and "
-        "without the marker is flat.\n\n## Cache directory\n\n"
-    )
-    embedded = (ast.get_docstring(module_tree("seamless.stores.embedded")) or "").split("\n\n", 1)[1]
-    text += fence(embedded)
-    journal = " ".join((ast.get_docstring(module_tree("seamless.cli.running.journal")) or "").split())
-    text += f"\n## Journal\n\n{journal}\n\n## seamless.db\n\n"
-    text += "An SQLite database, in WAL mode on a local disk. Checksums are text.\n\n"
-    text += fence(";\n\n".join(schema.TABLES.values()) + ";", "sql")
+    def after_summary(module: str) -> str:
+        return (ast.get_docstring(module_tree(module)) or "").split("\n\n", 1)[1]
+
     zero = Checksum(bytes(32))
-    keys = list(minimal_record(zero, zero, Usage()))
-    text += (
-        "\n## Record\n\nThe column `metadata` of table `meta_data` holds a JSON object; times are in seconds, sizes in bytes. "
-        "`execution_mode` is `process`. Keys: " + ", ".join(code(key) for key in keys) + ".\n"
-    )
+    journal = (ast.get_docstring(module_tree("seamless.cli.running.journal")) or "").split()
+    return {
+        "buffer-directory": fence(after_summary("seamless.stores.layout")),
+        "cache-directory": fence(after_summary("seamless.stores.embedded")),
+        "journal": " ".join(journal) + "\n",
+        "tables": fence(";\n\n".join(schema.TABLES.values()) + ";", "sql"),
+        "record": ", ".join(code(key) for key in minimal_record(zero, zero, Usage())) + "\n",
+    }
+
+
+def formats_page() -> str:
+    """Return the page of the files that Seamless reads and writes, with its marked parts made anew."""
+    text = (TARGET / "formats.md").read_text(encoding="utf-8")
+    for name, part in format_parts().items():
+        begin, end = f"<!-- {name}: from the code -->\n", f"<!-- end of {name} -->"
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{part}\n{end}{rest.split(end)[1]}"
     return text
 
 
@@ -477,9 +471,9 @@ def pages() -> dict[Path, str]:
         "exit-statuses": exit_statuses_page,
         "python": python_page,
         "celltypes": celltypes_page,
-        "formats": formats_page,
     }
-    return {TARGET / f"{name}.md": NOTE + make() for name, make in makers.items()}
+    made = {TARGET / f"{name}.md": NOTE + make() for name, make in makers.items()}
+    return {**made, TARGET / "formats.md": formats_page()}
 
 
 def main() -> int:

@@ -35,6 +35,7 @@ class Options(argparse.Namespace):
     project: str = ""
     stage: str = ""
     guess1: bool = True
+    lenient: bool = False
     guess2: bool = True
     base_directory: str | None = None
     mapping: Literal["literal", "strip", "extension"] = "literal"
@@ -193,6 +194,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add("--var", dest="variables", action="append", metavar="N=V", help="a variable that is part of the identity")
     add("--metavar", dest="metavars", action="append", metavar="N=V", help="a variable that is not")
     add("-g1", dest="guess1", action="store_false", help="a word with an extension need not be an existing file")
+    add("--lenient", action="store_true", help="a word that cannot be a file name, such as -k1.2, is plain text")
     add("-g2", dest="guess2", action="store_false", help="a word without extension may be an existing file")
     add("-w", dest="base_directory", metavar="DIR", help="file names are relative to DIR (default: here)")
     add("-W", dest="base_directory", action="store_const", const="/", help="the same as -w /")

@@ -50,6 +50,7 @@ class PlanOptions(Record):
         "conda",
         "docker",
         "pipefail",
+        "lenient",
     )
 
     def __init__(
@@ -71,6 +72,7 @@ class PlanOptions(Record):
         conda: str | None = None,
         docker: str | None = None,
         pipefail: bool = False,
+        lenient: bool = False,
     ) -> None:
         self.command = list(command)
         self.unquote = unquote
@@ -89,6 +91,7 @@ class PlanOptions(Record):
         self.conda = conda
         self.docker = docker
         self.pipefail = pipefail
+        self.lenient = lenient
 
 
 class Input(Record):

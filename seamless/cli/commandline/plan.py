@@ -209,6 +209,8 @@ class _Planner:
         redirect = find_redirect_target(self.line)
         if redirect is not None and redirect.target is not None:
             word = redirect.target
+            if word.expands and self.targets.locals and not word.text.startswith(("$PWD/", "${PWD}/")):
+                return  # the user has named the results; this name is known to bash only
             name, replacement = redirect_name(self.line, word, self.targets)
             self.targets.add(name, None, f"redirection to '{word.text}'")
             if replacement is not None:
@@ -257,7 +259,9 @@ class _Planner:
             found: Found | None = tool
         else:
             guess = (self.options.guess1, self.options.guess2)
-            found = type_argument(argument, self.finder, guess1=guess[0], guess2=guess[1], declared=declared)
+            found = type_argument(
+                argument, self.finder, guess1=guess[0], guess2=guess[1], declared=declared, lenient=self.options.lenient
+            )
         if found is not None:
             self._add_word(index, number, argument, found)
 
@@ -356,7 +360,10 @@ class _Planner:
         if entry.mapping is None:
             pin = self.mapper.map(name, found.kind, described, fail)
         else:
-            pin = self.targets.normalised(name, f"{entry.place}: {described}")
+            inside = relative_to(self.mapper.absolute(name), self.cwd)
+            if inside is None:
+                raise fail(f"{described}: the name of an input must be below the working directory")
+            pin = inside
             self.mapper.claim(pin, self.mapper.absolute(local), local, described, fail)
         self._add(pin, found, executable=executable, position=position)
         return pin

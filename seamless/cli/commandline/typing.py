@@ -57,7 +57,7 @@ class Argument(Record):
     def refusal(self, what: str, *advice: str) -> UsageError:
         """Return the error that names this argument, shows it in its line, and says what to do."""
         _, _, shown = place(self.source, self.word.start, self.word.end)
-        return UsageError("\n".join((what, shown, *advice)))
+        return UsageError("\n".join((what, shown, *filter(None, advice))))
 
     def refusal_of(self, message: str) -> UsageError:
         """Return `refusal` for a message whose first line says what is wrong."""
@@ -183,11 +183,18 @@ def is_sed_script(text: str) -> bool:
 
 
 def type_argument(
-    argument: Argument, finder: Finder, *, guess1: bool = True, guess2: bool = True, declared: bool = False
+    argument: Argument,
+    finder: Finder,
+    *,
+    guess1: bool = True,
+    guess2: bool = True,
+    declared: bool = False,
+    lenient: bool = False,
 ) -> Found | None:
     """Classify a word: what it stands for, or None if it is a value.
 
-    `declared`: the user said that it is an input, so that rules 1 and 2 do not apply. Raises UsageError if a rule is
+    `declared`: the user said that it is an input, so that rules 1 and 2 do not apply. `lenient`: nor does rule 1 for
+    a word that cannot be meant as the name of a file. Raises UsageError if a rule is
     broken.
     """
     text = argument.word.text
@@ -199,7 +206,7 @@ def type_argument(
     if is_number(text):
         return None
     if extension(text):
-        if guess1:
+        if guess1 and not (lenient and found is None and not is_plausible_name(text)):
             _check_rule1(argument, found, os.path.exists(finder.local(text)))
     elif guess2 and argument.position > 1 and found is not None and found.kind == "file":
         raise argument.refusal(
@@ -208,6 +215,15 @@ def type_argument(
             f"To disable this rule, specify the -g2 option. If the file is an input, declare it: -i {text}",
         )
     return found
+
+
+def is_plausible_name(text: str) -> bool:
+    """Tell whether a word may be meant as the name of a file, rather than as an option, a program or an address.
+
+    >>> [is_plausible_name(word) for word in ("a.txt", "d/a-b.txt", "-k1.2", "--file=a.txt", '{printf "%.2f"}')]
+    [True, True, False, False, False]
+    """
+    return not (text.startswith("-") or "://" in text or any(c in "(){}[]*?$|;&<>=\"'`\\ \t\n" for c in text))
 
 
 def _check_rule1(argument: Argument, found: Found | None, exists: bool) -> None:
@@ -222,6 +238,7 @@ def _check_rule1(argument: Argument, found: Found | None, exists: bool) -> None:
         f"{argument} has an extension.",
         "Therefore, it must exist as a file.",
         "To disable this rule, specify the -g1 option.",
+        "" if is_plausible_name(argument.word.text) else "--lenient does so for words that cannot be file names.",
         f"{advice} If it is plain text, it can also be listed under 'values' in an interface file (.SEAMLESS.yaml).",
     )
 

@@ -100,7 +100,7 @@ complete -o bashdefault -o default -F _seamless_checksum_index seamless-checksum
 
 _seamless_run() {
   _seamless_complete command \
-    '-c -i --input -I --input-file --var --metavar -g1 -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --project --stage --dry --dry-run -j --write-job --upload --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
+    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --project --stage --dry --dry-run -j --write-job --upload --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
     '-i --input -I --input-file' \
     '-w -j --write-job' \
     '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --project --stage' \

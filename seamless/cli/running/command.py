@@ -128,6 +128,7 @@ def plan_options(options: Options) -> PlanOptions:
         conda=options.conda,
         docker=options.docker,
         pipefail=options.pipefail,
+        lenient=options.lenient,
     )
 
 

@@ -35,6 +35,7 @@ _VARIABLES_OF_BASH = frozenset(
     "BASH_VERSINFO DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD LINENO PIPESTATUS PPID RANDOM "
     "SECONDS SHELLOPTS SRANDOM UID _".split()
 )
+_NAMES_OF_THE_STEP = ("RESULT", "STDOUT", "transform.sh")
 # A file with such a name must not change how commands are found or run; as a value pin it is what the user wants.
 _NOT_FOR_FILES = _VARIABLES_OF_BASH | frozenset(
     "BASH_ENV ENV HOME IFS LD_LIBRARY_PATH LD_PRELOAD PATH PWD TMPDIR".split()
@@ -73,10 +74,11 @@ def plan_pins(transformation: Mapping[str, Any], orthogonal: Mapping[str, Any], 
         celltype, _, hexadecimal = entry
         checksum = None if hexadecimal is None else Checksum(hexadecimal)
         name = aliases.get(pin, pin)
-        path = _relative_path(name, f"pin {pin!r}")
         form = formats.get(pin) or {}
         filesystem = form.get("filesystem") or {}
         mode = filesystem.get("mode")
+        whole = name == "." and mode == "directory"  # the directory of the step itself: `ls .`
+        path = "" if whole else _relative_path(name, f"pin {pin!r}")
         if mode == "directory" or (mode is None and celltype in _FOLDER_CELLTYPES):
             if checksum is not None:
                 _plan_directory(plan, pin, path, checksum, buffers)
@@ -194,14 +196,17 @@ def _plan_directory(plan: PinPlan, pin: str, path: str, checksum: Checksum, buff
     index = parse(buffers.read(checksum), "plain")
     if not isinstance(index, dict):
         raise ValueError(f"pin {pin!r} is a directory, but its buffer {checksum} is not an index of path to checksum")
-    plan.directories.append(path)
+    if path:
+        plan.directories.append(path)
     for member, hexadecimal in index.items():
         inside = _relative_path(member, f"pin {pin!r}, a directory")
         try:
             content = Checksum(hexadecimal)
         except (TypeError, ValueError):
             raise ValueError(f"pin {pin!r}, a directory: the index has no checksum for {member!r}") from None
-        _add_file(plan, PinFile(f"{path}/{inside}", pin, content))
+        if not path and inside.split("/")[0] in _NAMES_OF_THE_STEP:
+            raise ValueError(f"pin {pin!r}: the step needs the name {inside!r} for itself; rename or move that file")
+        _add_file(plan, PinFile(f"{path}/{inside}" if path else inside, pin, content))
     if _is_variable(path) and path not in _NOT_FOR_FILES:
         plan.variables[path] = shlex.quote(path)
 

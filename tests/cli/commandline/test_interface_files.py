@@ -194,6 +194,7 @@ def test_a_program_that_fails_is_named_with_what_it_said(text: str, mentions: li
         ("\nfiles: a.txt\n", 2, "must be a list"),
         ("files:\n  - helper.txt\n  - nope.txt\n", 3, "'nope.txt' does not exist"),
         ("files:\n- helper.txt\n- tools\n", 3, "declared as a file, but is a directory"),
+        ("files:\n- {name: ../x, mapping: a.txt}\n", 2, "below the working directory"),
         ("files:\n- {name: x, sum: y}\n", 2, "unknown key 'sum'"),
         ("files:\n- {name: x, checksum: abc}\n", 2, "not a checksum"),
         ("argtypes:\n  a.txt: file\n  b: fil\n", 3, "file, directory, value"),

@@ -212,3 +212,12 @@ def test_a_large_byte_array_loses_only_its_header(steps: Any) -> None:
 def test_inputs_come_from_the_environment_of_the_caller_too(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "FROM_CALLER", json.dumps("x"))
     assert steps.result("echo $FROM_CALLER > RESULT") == b'"x"\n'
+
+
+def test_the_directory_of_the_step_itself_can_be_an_input(steps: Any) -> None:
+    assert steps.result("cat x.txt d/y > RESULT", folders={".": {"x.txt": b"1\n", "d/y": b"2\n"}}) == b"1\n2\n"
+
+
+def test_a_file_called_like_the_result_cannot_be_in_it(steps: Any) -> None:
+    with pytest.raises(ValueError, match="RESULT"):
+        steps.run("ls . > RESULT", folders={".": {"RESULT": b""}})
