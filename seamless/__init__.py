@@ -5,9 +5,15 @@ Everything here is loaded on first use, so that `import seamless` costs next to 
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 from seamless.version import __version__
+
+TYPE_CHECKING = False  # that of `typing`, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from seamless.session import Session
 
 # public name -> module that defines it
 _LAZY = {
@@ -26,7 +32,7 @@ __all__ = ["__version__", *sorted(_LAZY)]
 
 def _wire() -> None:
     """Tell the core what to do at the first need of a store or of a recomputation: import it then."""
-    from seamless.session import Session, session
+    from seamless.session import session
 
     def activate(session: Session) -> None:
         from seamless.config.embedded import activate_from_environment
@@ -40,6 +46,8 @@ def _wire() -> None:
 
     session.initial_activation = session.default_activation = activate
     session.recompute = recompute
+    if os.environ.get("SEAMLESS_DEBUG_SHUTDOWN"):
+        import seamless.shutdown  # noqa: F401  its signal handler must be there before anything hangs
 
 
 _wire()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
-
+from seamless.celltypes import parse, serialize
 from seamless.checksum import Checksum
+from seamless.session import session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from seamless.cache.buffer_cache import TempRef
+    import os
+    from typing import Any
+
+    from seamless.cache.tempref import TempRef
 
 
 class Buffer:
@@ -18,17 +21,16 @@ class Buffer:
     celltype cannot express, ValueError for a checksum that the bytes do not have.
     """
 
-    __slots__ = ("__weakref__", "_checksum", "_content")
+    __slots__ = ("__weakref__", "_checksum", "_content", "_equal")
     _content: bytes
     _checksum: Checksum | None
+    _equal: Buffer  # the one that the cache knows, if it was there first
 
     def __init__(
         self, value_or_buffer: Any, celltype: str | None = None, *, checksum: Checksum | str | None = None
     ) -> None:
         self._checksum = None
         if celltype is not None:
-            from seamless.celltypes import serialize
-
             if isinstance(value_or_buffer, Checksum):
                 raise TypeError(f"a Checksum is not a value of celltype {celltype!r}: resolve it first")
             if isinstance(value_or_buffer, Buffer):
@@ -38,7 +40,7 @@ class Buffer:
             self._content = value_or_buffer._content
             self._checksum = value_or_buffer._checksum
         elif isinstance(value_or_buffer, bytes):
-            self._content = value_or_buffer
+            self._content = bytes(value_or_buffer)  # the same object, unless of a subclass
         else:
             raise TypeError(
                 f"Buffer() takes bytes, or any value together with a celltype; "
@@ -72,8 +74,6 @@ class Buffer:
         if value is None and celltype is None:
             raise TypeError("Buffer.from_async() needs a value")
         if isinstance(value, Checksum):
-            from seamless.celltypes import serialize
-
             return cls(serialize(value, celltype or "checksum"), checksum=checksum)
         return await off_loop(lambda: cls(value, celltype, checksum=checksum))
 
@@ -134,11 +134,20 @@ class Buffer:
         """Return the checksum, computed at the first call; the buffer can be resolved from it while it lives."""
         checksum = self._checksum
         if checksum is None:
-            from seamless.cache.buffer_cache import register_weakly
-
             checksum = self._checksum = Checksum.of(self._content)
-            register_weakly(checksum, self)
+            cache = session.buffer_cache
+            if cache is not None:
+                cache.note(checksum, self)
+            else:
+                from seamless.cache.buffer_cache import register_weakly
+
+                register_weakly(checksum, self)
         return checksum
+
+    def share(self, other: Buffer) -> None:
+        """Use the bytes of an equal Buffer instead of a copy, and keep it alive: it is the one that can be found."""
+        self._content = other._content
+        self._equal = other
 
     async def get_checksum_async(self) -> Checksum:
         """Return the checksum, computed without blocking the event loop."""
@@ -165,14 +174,12 @@ class Buffer:
         """Write the bytes to a file, atomically."""
         from seamless.util.files import write_atomically
 
-        write_atomically(filename, self._content)
+        write_atomically(filename, self._content, follow=True)
 
     # --- values -------------------------------------------------------------------------------
 
     def get_value(self, celltype: str) -> Any:
         """Return the bytes parsed as `celltype`: a fresh value; arrays are read-only views. Raises ValueError."""
-        from seamless.celltypes import parse
-
         self.get_checksum()
         return parse(self._content, celltype)
 

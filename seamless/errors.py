@@ -18,11 +18,24 @@ Errors carry their data as attributes; the text is made from them.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class SeamlessError(Exception):
-    """Base class of all errors that Seamless itself raises."""
+    """Base class of all errors that Seamless itself raises. They survive the way to another process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuilt, (type(self), self.args, self.__dict__))
+
+
+def _rebuilt(kind: type[SeamlessError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SeamlessError:
+    """Return an unpickled error, whatever arguments its class was called with."""
+    error = kind.__new__(kind, *args)
+    super(SeamlessError, error).__init__(*args)  # ImportError keeps its text here
+    error.__dict__.update(attributes)
+    return error
 
 
 class CacheMissError(SeamlessError):

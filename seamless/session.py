@@ -1,57 +1,21 @@
 """The one piece of process-wide state: which stores are active, and whether Seamless is closed.
 
-Core code reads and writes through the protocols below and never knows what is behind them. The
-storeys above (`config`, or a program's own call of `Session.activate`) decide what is active.
+Core code reads and writes through the protocols of `seamless.cache.protocols` and never knows what is behind
+them. The storeys above (`config`, or a program's own call of `Session.activate`) decide what is active.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from seamless.checksum import Checksum
+TYPE_CHECKING = False  # that of `typing`, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
-
-@runtime_checkable
-class BufferStore(Protocol):
-    """Where buffers live: memory, a buffer directory, or a hashserver."""
-
-    name: str  # for messages: a path or URL
-    writable: bool
-
-    def get(self, checksum: Checksum) -> bytes | None:
-        """Return the verified bytes, or None if absent. Raises BufferCorruptionError, StoreError."""
-
-    def open(self, checksum: Checksum) -> BinaryIO | None:
-        """Return a binary file at the start of the (decompressed, verified) bytes, or None if absent."""
-
-    def has(self, checksums: Sequence[Checksum]) -> list[bool]:
-        """Tell for each checksum whether the buffer is stored."""
-
-    def length(self, checksum: Checksum) -> int | None:
-        """Return the uncompressed length in bytes, or None if absent."""
-
-    def put(self, items: Iterable[tuple[Checksum, Any]]) -> None:
-        """Store (checksum, bytes-like) pairs; durable on return. Raises StoreError, StoreFullError."""
-
-
-@runtime_checkable
-class ResultStore(Protocol):
-    """Where results of transformations live: memory, seamless.db, or a database server."""
-
-    name: str
-    writable: bool
-
-    def get_result(self, transformation: Checksum) -> Checksum | None: ...
-    def set_result(self, transformation: Checksum, result: Checksum) -> bool: ...
-    def delete_result(self, transformation: Checksum) -> bool: ...
-    def get_transformations(self, result: Checksum) -> list[Checksum]: ...
-    def get_record(self, transformation: Checksum) -> dict[str, Any] | None: ...
-    def set_record(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool: ...
-    def claim(self, transformation: Checksum) -> AbstractContextManager[None]:
-        """Hold the right to execute `transformation`; blocks while another process holds it."""
+    from seamless.cache.protocols import BufferStore, ResultStore
+    from seamless.checksum import Checksum
 
 
 class Session:
@@ -67,6 +31,7 @@ class Session:
         self.recompute: Callable[[Checksum], Any] | None = None
         self.nparallel: int | None = None  # transformations in flight in `parallel`; None: chosen by the executor
         self._lock = threading.RLock()
+        self._activating = False
         # Made at the first need by the modules that own them.
         self.buffer_cache: Any = None  # seamless.cache.buffer_cache.BufferCache
         self.buffer_writer: Any = None  # seamless.cache.buffer_writer.BufferWriter
@@ -76,25 +41,35 @@ class Session:
         self.initial_activation: Callable[[Session], None] | None = None
         self._on_activate: list[Callable[[], None]] = []
         self._on_reset: list[Callable[[], None]] = []
+        self._on_fork: list[Callable[[], None]] = []
         self.on_close: list[Callable[[], None]] = []  # of the storeys above; called by `close` before the stores go
 
     def activate(self, buffer_stores: Iterable[BufferStore] = (), result_stores: Iterable[ResultStore] = ()) -> None:
         """Make these the active stores, in order of preference, instead of the present ones."""
         with self._lock:
-            self.default_activation = None
             self.buffer_stores = tuple(buffer_stores)
             self.result_stores = tuple(result_stores)
+            self.default_activation = None  # last: who sees this sees the stores
         for hook in self._on_activate:
             hook()
 
     def ensure_active(self) -> None:
-        """Apply the default activation (environment) if nothing has been activated yet."""
+        """Apply the default activation (environment) if nothing has been activated yet. Raises what it raises.
+
+        Other threads wait for the end of it.
+        """
         if self.default_activation is None:
             return
         with self._lock:
-            default, self.default_activation = self.default_activation, None
-            if default is not None:
+            default = self.default_activation
+            if default is None or self._activating:  # done by another thread, or needed by the activation itself
+                return
+            self._activating = True
+            try:
                 default(self)
+            finally:
+                self._activating = False
+            self.default_activation = None
 
     def on_activate(self, hook: Callable[[], None]) -> None:
         """Have `hook` called after each change of the active stores."""
@@ -103,6 +78,19 @@ class Session:
     def on_reset(self, hook: Callable[[], None]) -> None:
         """Have `hook` called by `reset`."""
         self._on_reset.append(hook)
+
+    def on_fork(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called in a forked child, where no other thread exists and the locks are new."""
+        self._on_fork.append(hook)
+
+    def forked(self) -> None:
+        """Make the session of a forked child its own: what the parent must end, the child leaves alone."""
+        self._lock = threading.RLock()
+        self._activating = self.close_required = False
+        self.close_hooks.clear()
+        self.on_close.clear()
+        for hook in self._on_fork:
+            hook()
 
     def reset(self) -> None:
         """Bring everything that is remembered in this process back to what it is after the first import."""
@@ -127,3 +115,12 @@ class Session:
 
 
 session = Session()
+os.register_at_fork(after_in_child=session.forked)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("BufferStore", "ResultStore"):
+        from seamless.cache import protocols
+
+        return getattr(protocols, name)
+    raise AttributeError(f"module 'seamless.session' has no attribute {name!r}")

@@ -6,12 +6,16 @@ import atexit
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 from seamless.session import session
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 _BYTES_PER_SECOND = 1_000_000  # what a slow store is trusted to take
+_FLUSH_SECONDS = 3.0  # the least that it is given
 
 
 def is_worker() -> bool:
@@ -59,22 +63,23 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
         return
     session.closed = True
     problems = []
-    for hook in [*session.close_hooks, *session.on_close]:
-        _debug(f"hook {hook!r}")
-        try:
-            hook()
-        except Exception as exc:  # noqa: BLE001  one failing hook must not keep the others from running
-            problems.append(f"close hook {getattr(hook, '__name__', hook)!r} failed: {exc}")
-    waiting = len(session.buffer_writer.pending()) if session.buffer_writer is not None else 0
-    unsent = _flush_writer()
-    if unsent:
-        problems.append("unwritten buffers: " + ", ".join(unsent))
-    if session.buffer_cache is not None:
-        session.buffer_cache.close()
+    try:
+        for hook in [*session.close_hooks, *session.on_close]:
+            _debug(f"hook {hook!r}")
+            try:
+                hook()
+            except Exception as exc:  # noqa: BLE001  one failing hook must not keep the others from running
+                problems.append(f"close hook {getattr(hook, '__name__', hook)!r} failed: {exc}")
+        waiting = len(session.buffer_writer.pending()) if session.buffer_writer is not None else 0
+        problems += _flush_writer()
+    finally:  # also after Ctrl-C: leave no files behind
+        if session.buffer_cache is not None:
+            session.buffer_cache.close()
     if from_atexit and waiting:
         problems.append(
             f"{waiting} buffers were still to be stored when the program ended; call seamless.close() before the end"
         )
+    _debug("closed" + (" with problems" if problems else ""))
     if problems:
         print("[seamless.close] " + "; ".join(problems), file=sys.stderr, flush=True)
         if strict:
@@ -82,18 +87,21 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
 
 
 def _flush_writer() -> list[str]:
-    """Store what is queued, in two attempts; return the checksums (hex) that are left."""
+    """Store what is queued, in two attempts; return what went wrong."""
     writer = session.buffer_writer
     if writer is None:
         return []
-    timeout = max(3.0, writer.pending_bytes() / _BYTES_PER_SECOND)
     started = time.monotonic()
-    left = writer.flush(timeout)
+    left = writer.flush(max(_FLUSH_SECONDS, writer.pending_bytes() / _BYTES_PER_SECOND))
     if left:
-        left = writer.flush(2 * timeout)
+        left = writer.flush(2 * max(_FLUSH_SECONDS, writer.pending_bytes() / _BYTES_PER_SECOND))
     _debug(f"writer flushed in {time.monotonic() - started:.2f} s, {len(left)} left")
-    writer.stop()
-    return [checksum.hex() for checksum in left]
+    writer.stop(timeout=0.5 if left else 5.0)
+    if not left:
+        return []
+    reasons = dict.fromkeys(str(error) for c in left if (error := writer.failure(c)) is not None)
+    problem = "unwritten buffers: " + ", ".join(checksum.hex() for checksum in left)
+    return [problem + (f" ({'; '.join(list(reasons)[:3])})" if reasons else "")]
 
 
 def reopen() -> None:
@@ -106,4 +114,14 @@ def _close_at_exit() -> None:
         close(from_atexit=True)
 
 
+def _dump_stacks_on_signal() -> None:
+    """With SEAMLESS_DEBUG_SHUTDOWN: have SIGUSR2 print the stack of every thread on standard error."""
+    if os.environ.get("SEAMLESS_DEBUG_SHUTDOWN") and sys.__stderr__ is not None:
+        import faulthandler
+        import signal
+
+        faulthandler.register(signal.SIGUSR2, file=sys.__stderr__, all_threads=True)
+
+
 atexit.register(_close_at_exit)
+_dump_stacks_on_signal()

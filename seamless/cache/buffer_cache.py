@@ -9,52 +9,24 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 
 from seamless.buffer import Buffer
 from seamless.cache.eviction_cost import get_cost
 from seamless.cache.memory_limits import default_caps
 from seamless.cache.spill import SpillDirectory
-from seamless.checksum import Checksum
+from seamless.cache.tempref import TempRef
+from seamless.cache.weak import WeakBuffers
 from seamless.session import session
+from seamless.shutdown import ensure_open
 
-INTEREST_THRESHOLD = 1 / 128  # below this a temporary reference has expired
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from seamless.checksum import Checksum
+
 _TIMER_INTERVAL = 5.0  # seconds between looks at expired temporary references
 _GIB = 1024**3
-
-
-class TempRef:
-    """A reference whose interest fades: divided by `fade_factor` every `fade_interval` seconds."""
-
-    __slots__ = ("checksum", "fade_factor", "fade_interval", "interest", "refreshed", "scratch")
-
-    def __init__(
-        self, checksum: Checksum, interest: float, fade_factor: float, fade_interval: float, scratch: bool
-    ) -> None:
-        self.checksum = checksum
-        self.interest, self.fade_factor, self.fade_interval = interest, fade_factor, fade_interval
-        self.scratch = scratch
-        self.refreshed = time.monotonic()
-
-    def current_interest(self) -> float:
-        """Return the interest that is left now."""
-        elapsed = time.monotonic() - self.refreshed
-        return self.interest / self.fade_factor ** min(elapsed / self.fade_interval, 1000.0)
-
-    def expired(self) -> bool:
-        """Tell whether the interest has faded below the threshold."""
-        return self.current_interest() < INTEREST_THRESHOLD
-
-    def clear(self) -> None:
-        """Give the interest up at once."""
-        self.interest = 0.0
-
-    def refresh(self, interest: float, fade_factor: float, fade_interval: float) -> None:
-        """Start anew; a stronger interest or a faster fading replaces the present one."""
-        self.refreshed = time.monotonic()
-        self.interest = max(self.interest, interest)
-        if fade_factor ** (1 / fade_interval) > self.fade_factor ** (1 / self.fade_interval):
-            self.fade_factor, self.fade_interval = fade_factor, fade_interval
+_MANY = 1000  # entries from which a look at all of them must be worth it
+_SLACK = 64  # ... which it is when the bytes have grown by a 64th of the soft cap since the last one
 
 
 class _Entry:
@@ -66,7 +38,7 @@ class _Entry:
         self.tempref: TempRef | None = None
         self.scratch = True  # until a non-scratch reference comes
         self.size: int | None = None
-        self.stored = False  # some store acknowledged the bytes
+        self.stored = False  # every active store acknowledged the bytes
         self.spilled = False
         self.extra_interest = 0.0
 
@@ -75,44 +47,54 @@ class _Entry:
 
 
 class BufferCache:
-    """The buffers of this process. Thread-safe."""
+    """The buffers of this process. Thread-safe.
+
+    The lock is never held while a store or the writer is called: those may need this cache.
+    """
 
     def __init__(self, soft_cap: int | None = None, hard_cap: int | None = None) -> None:
         default_soft, default_hard = default_caps()
         self.soft_cap = default_soft if soft_cap is None else soft_cap
         self.hard_cap = default_hard if hard_cap is None else hard_cap
         self.benefit_per_gb = 2.0
-        self.weak_cache: weakref.WeakValueDictionary[Checksum, Buffer] = weakref.WeakValueDictionary()
+        self.weak_cache = WeakBuffers()
         self.strong_cache: dict[Checksum, _Entry] = {}
         self._lock = threading.RLock()
         self._strong_bytes = 0
+        self._tolerated = 0  # strong bytes up to which another eviction pass is not worth it
         self._spill = SpillDirectory()
         self._timer: threading.Thread | None = None
         self._timer_stop = threading.Event()
+        self._interval = _TIMER_INTERVAL
 
     # --- finding ------------------------------------------------------------------------------
 
+    def note(self, checksum: Checksum, buffer: Buffer) -> None:
+        """Make a buffer with this, verified, checksum findable while it lives. No lock unless somebody waits for it."""
+        self.weak_cache.remember(checksum, buffer)
+        if checksum in self.strong_cache:
+            self._attach_to_entry(checksum, buffer)
+
     def register(self, checksum: Checksum, buffer: Buffer, size: int | None = None) -> None:
-        """Make `buffer` findable while it lives; attach it to an entry that waits for its bytes."""
-        with self._lock:
-            self.weak_cache[checksum] = buffer
-            entry = self.strong_cache.get(checksum)
-            if entry is not None and entry.buffer is None and not entry.spilled:
-                self._attach(entry, buffer)
-                if not entry.scratch:
-                    self._have_stored(buffer)
+        """Make `buffer` findable while it lives; attach it to an entry that waits for its bytes.
+
+        Raises ValueError if the bytes do not have the checksum.
+        """
+        _verify(checksum, buffer)
+        self.note(checksum, buffer)
 
     def get(self, checksum: Checksum) -> Buffer | None:
         """Return the buffer if it is in memory or spilled, else None."""
         entry = self.strong_cache.get(checksum)
-        if entry is not None and entry.buffer is not None:
-            return entry.buffer
-        buffer = self.weak_cache.get(checksum)
-        if buffer is None and entry is not None and entry.spilled:
-            content = self._spill.load(checksum)
-            if content is not None:
-                buffer = Buffer.verified(content, checksum)
-                self.weak_cache[checksum] = buffer
+        if entry is None:
+            return self.weak_cache.get(checksum)
+        with self._lock:  # it may just be leaving memory for the disk, or coming back
+            buffer = entry.buffer or self.weak_cache.get(checksum)
+            if buffer is None and entry.spilled:
+                content = self._spill.load(checksum)
+                if content is not None:
+                    buffer = Buffer.verified(content, checksum)
+                    self.weak_cache.remember(checksum, buffer)
         return buffer
 
     # --- references ---------------------------------------------------------------------------
@@ -120,9 +102,9 @@ class BufferCache:
     def incref(self, checksum: Checksum, *, buffer: Buffer | None = None, scratch: bool = False) -> None:
         """Add a reference. Without known bytes the entry is a pledge that captures them when they appear."""
         with self._lock:
-            entry = self._referenced(checksum, buffer, scratch)
+            entry, to_store = self._referenced(checksum, buffer, scratch)
             entry.refs += 1
-        self._enforce_caps()
+        self._after_growth(checksum, to_store)
 
     def decref(self, checksum: Checksum) -> None:
         """Take a reference away; the last one demotes the buffer to weak. Without references: nothing."""
@@ -145,15 +127,17 @@ class BufferCache:
         scratch: bool = False,
     ) -> TempRef:
         """Add or refresh the temporary reference of this checksum (there is at most one)."""
+        tempref = TempRef(checksum, interest, fade_factor, fade_interval, scratch)
         with self._lock:
-            entry = self._referenced(checksum, buffer, scratch)
+            entry, to_store = self._referenced(checksum, buffer, scratch)
             if entry.tempref is None:
-                entry.tempref = TempRef(checksum, interest, fade_factor, fade_interval, scratch)
+                entry.tempref = tempref
             else:
                 entry.tempref.refresh(interest, fade_factor, fade_interval)
-            tempref = entry.tempref
+                entry.tempref.scratch = entry.tempref.scratch and scratch
+                tempref = entry.tempref
             self._start_timer()
-        self._enforce_caps()
+        self._after_growth(checksum, to_store)
         return tempref
 
     def refresh_tempref(self, checksum: Checksum) -> None:
@@ -192,17 +176,26 @@ class BufferCache:
             if entry := self.strong_cache.get(checksum):
                 entry.extra_interest = max(0.0, entry.extra_interest - interest)
 
+    # --- what the stores have -----------------------------------------------------------------
+
     def mark_stored(self, checksum: Checksum) -> None:
-        """Note that a store has acknowledged the bytes: they may be dropped from memory."""
+        """Note that the active stores have acknowledged the bytes: they may be dropped from memory."""
         with self._lock:
             if entry := self.strong_cache.get(checksum):
                 entry.stored = True
 
-    def unstored(self) -> list[Buffer]:
-        """Return the referenced, non-scratch buffers that no store has acknowledged yet."""
+    def forget_stored(self) -> None:
+        """Note that other stores are active now: what is in memory may be nowhere else that can be reached."""
         with self._lock:
-            wanted = [key for key, e in self.strong_cache.items() if not e.scratch and not e.stored]
-        return [buffer for key in wanted if (buffer := self.get(key)) is not None]
+            for checksum, entry in self.strong_cache.items():
+                if entry.stored and (entry.buffer is not None or checksum in self.weak_cache):
+                    entry.stored = False
+
+    def unstored(self) -> list[Checksum]:
+        """Return the referenced, non-scratch checksums whose bytes are here and not acknowledged by the stores."""
+        with self._lock:
+            wanted = [(key, e) for key, e in self.strong_cache.items() if not e.scratch and not e.stored]
+            return [key for key, e in wanted if e.buffer is not None or e.spilled or key in self.weak_cache]
 
     # --- limits -------------------------------------------------------------------------------
 
@@ -215,14 +208,27 @@ class BufferCache:
                     entry.tempref = None
                     if entry.refs == 0:
                         self._demote(checksum, entry)
-            if self._strong_bytes > self.soft_cap:
-                self._evict()
+            soft_cap = min(self.soft_cap, self.hard_cap)
+            if self._strong_bytes > soft_cap:
+                self._evict(soft_cap)
+            self._tolerated = self._next_look(soft_cap)
             return before, self._strong_bytes
 
-    def _evict(self) -> None:
-        candidates = [(self._score(c, e), c, e) for c, e in self.strong_cache.items() if e.buffer is not None]
+    def _next_look(self, soft_cap: int) -> int:
+        """Return the strong bytes from which on eviction is to be tried again."""
+        if len(self.strong_cache) < _MANY:
+            return soft_cap
+        limit = max(self._strong_bytes, soft_cap) + soft_cap // _SLACK
+        return limit if self._strong_bytes > self.hard_cap else min(limit, self.hard_cap)
+
+    def _evict(self, soft_cap: int) -> None:
+        writer = session.buffer_writer
+        queued = writer.queued() if writer is not None else frozenset()  # the writer holds those bytes anyway
+        candidates = [
+            (self._score(c, e), c, e) for c, e in self.strong_cache.items() if e.buffer is not None and c not in queued
+        ]
         for score, checksum, entry in sorted(candidates, key=lambda item: item[0]):
-            if self._strong_bytes <= self.soft_cap:
+            if self._strong_bytes <= soft_cap:
                 break
             if self._strong_bytes <= self.hard_cap and score >= self.benefit_per_gb:
                 break  # between the caps only what is cheaper to get back than to keep
@@ -251,12 +257,14 @@ class BufferCache:
     def _start_timer(self) -> None:
         if self._timer is not None and self._timer.is_alive():
             return
-        self._timer_stop.clear()
-        self._timer = threading.Thread(target=self._run_timer, name="SeamlessBufferCache", daemon=True)
+        self._timer_stop = threading.Event()
+        self._timer = threading.Thread(
+            target=self._run_timer, args=(self._timer_stop,), name="SeamlessBufferCache", daemon=True
+        )
         self._timer.start()
 
-    def _run_timer(self) -> None:
-        while not self._timer_stop.wait(_TIMER_INTERVAL):
+    def _run_timer(self, stop: threading.Event) -> None:
+        while not stop.wait(self._interval):
             self.run_eviction_once()
             with self._lock:
                 if not any(e.tempref for e in self.strong_cache.values()):
@@ -264,12 +272,18 @@ class BufferCache:
                     return
 
     async def start_eviction_loop(self, interval: float = _TIMER_INTERVAL) -> None:
-        """Have the caps and fading enforced in the background (they also are at each growth)."""
+        """Have the caps and fading enforced in the background, every `interval` seconds."""
+        self._interval = interval
         self.start_timer()
 
     async def stop_eviction_loop(self) -> None:
-        """Stop the background pass."""
-        self._timer_stop.set()
+        """Stop the background pass, until the next temporary reference."""
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        with self._lock:
+            self._timer_stop.set()
+            self._timer = None
 
     def stats(self) -> dict[str, int]:
         """Return strong_bytes, strong_count, weak_count, soft_cap, hard_cap."""
@@ -284,38 +298,55 @@ class BufferCache:
 
     def close(self) -> None:
         """Stop the background pass and remove spilled bytes."""
-        self._timer_stop.set()
+        self._stop_timer()
         self._spill.remove()
 
-    # --- inner workings (lock held) -----------------------------------------------------------
+    def forked(self) -> None:
+        """Work on in a forked child: a thread that is not here may have held the lock."""
+        self._lock = threading.RLock()
+        self._timer = None
+        self._spill.forked()
 
-    def _referenced(self, checksum: Checksum, buffer: Buffer | None, scratch: bool) -> _Entry:
+    # --- inner workings -----------------------------------------------------------------------
+
+    def _attach_to_entry(self, checksum: Checksum, buffer: Buffer) -> None:
+        with self._lock:
+            entry = self.strong_cache.get(checksum)
+            if entry is None or entry.buffer is not None or entry.spilled:
+                return
+            self._attach(entry, buffer)
+            to_store = not entry.scratch and not entry.stored
+        self._after_growth(checksum, to_store)
+
+    def _referenced(self, checksum: Checksum, buffer: Buffer | None, scratch: bool) -> tuple[_Entry, bool]:
+        """Return the entry for a new reference, and whether its bytes are to be stored now. The lock is held."""
         entry = self.strong_cache.get(checksum)
+        if buffer is not None:
+            _verify(checksum, buffer)
+        else:
+            buffer = (entry.buffer if entry is not None else None) or self.weak_cache.get(checksum)
+        if buffer is not None:
+            ensure_open("incref/tempref", mark_required=False)
         if entry is None:
             entry = self.strong_cache[checksum] = _Entry()
-        if buffer is None:
-            buffer = entry.buffer or self.weak_cache.get(checksum)
-        if buffer is not None:
-            if session.closed:
-                from seamless.shutdown import ensure_open
+        if buffer is not None and entry.buffer is None:
+            self.weak_cache.remember(checksum, buffer)
+            self._attach(entry, buffer)
+            if entry.spilled:
+                self._spill.discard(checksum)
+                entry.spilled = False
+        was_scratch = entry.scratch
+        entry.scratch = was_scratch and scratch
+        return entry, was_scratch and not scratch and (buffer is not None or entry.spilled)
 
-                ensure_open("incref/tempref")
-            if entry.buffer is None:
-                self.weak_cache[checksum] = buffer
-                self._attach(entry, buffer)
-                if entry.spilled:
-                    self._spill.discard(checksum)
-                    entry.spilled = False
-        if not scratch:
-            was_scratch, entry.scratch = entry.scratch, False
-            if was_scratch and buffer is not None:
-                self._have_stored(buffer)
-        return entry
+    def _after_growth(self, checksum: Checksum, to_store: bool) -> None:
+        """Do what a new reference asks for once the lock is free: have the bytes stored, keep to the caps."""
+        if to_store:
+            from seamless.cache.buffer_writer import get_writer
 
-    def _have_stored(self, buffer: Buffer) -> None:
-        from seamless.cache.buffer_writer import get_writer
-
-        get_writer().register(buffer)
+            get_writer().enqueue(checksum)
+        if self._strong_bytes > min(self.soft_cap, self.hard_cap) and self._strong_bytes > self._tolerated:
+            self.run_eviction_once()
 
     def _attach(self, entry: _Entry, buffer: Buffer) -> None:
         entry.buffer = buffer
@@ -326,6 +357,8 @@ class BufferCache:
         if entry.buffer is not None:
             self._strong_bytes -= entry.size or 0
             entry.buffer = None
+            if self._strong_bytes < self.soft_cap - self.soft_cap // _SLACK:
+                self._tolerated = 0
 
     def _demote(self, checksum: Checksum, entry: _Entry) -> None:
         self._detach(entry)
@@ -333,9 +366,10 @@ class BufferCache:
         if entry.spilled:
             self._spill.discard(checksum)
 
-    def _enforce_caps(self) -> None:
-        if self._strong_bytes > self.soft_cap:
-            self.run_eviction_once()
+
+def _verify(checksum: Checksum, buffer: Buffer) -> None:
+    if buffer.get_checksum() != checksum:
+        raise ValueError(f"the buffer has checksum {buffer.get_checksum()}, not {checksum}")
 
 
 _making = threading.Lock()
@@ -352,15 +386,15 @@ def get_buffer_cache() -> BufferCache:
     return cache
 
 
+def find_in_memory(checksum: Checksum) -> Buffer | None:
+    """Return the buffer from the cache of this process, if it has both."""
+    return None if session.is_worker else get_buffer_cache().get(checksum)
+
+
 def register_weakly(checksum: Checksum, buffer: Buffer) -> None:
-    """Make a buffer findable while it lives (cheap: no lock unless somebody waits for it)."""
-    if session.is_worker:
-        return
-    cache = get_buffer_cache()
-    if checksum in cache.strong_cache:
-        cache.register(checksum, buffer)
-    else:
-        cache.weak_cache[checksum] = buffer
+    """Make a buffer with a verified checksum findable while it lives. In a worker: nothing."""
+    if not session.is_worker:
+        get_buffer_cache().note(checksum, buffer)
 
 
 def _reset() -> None:
@@ -369,4 +403,10 @@ def _reset() -> None:
         cache.close()
 
 
+def _forked() -> None:
+    if session.buffer_cache is not None:
+        session.buffer_cache.forked()
+
+
 session.on_reset(_reset)
+session.on_fork(_forked)

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from seamless.buffer import Buffer
-from seamless.checksum import Checksum
 from seamless.errors import StoreError
 from seamless.session import session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+    from seamless.cache.protocols import BufferStore
+    from seamless.checksum import Checksum
 
 _BATCH_BYTES = 64 * 1024 * 1024
 _BATCH_COUNT = 512
@@ -29,19 +35,22 @@ class _Batch:
     def __init__(self) -> None:
         self.buffers: dict[Checksum, Buffer] = {}
         self.done = threading.Event()
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
 
 class BufferWriter:
     """The queue of one process and the thread that empties it. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: dict[Checksum, Buffer] = {}
-        self._failures: dict[Checksum, StoreError] = {}
+        # None: the bytes are taken from the cache when it is their turn, for it has spilled them.
+        self._queue: dict[Checksum, Buffer | None] = {}
+        self._in_flight: dict[Checksum, Buffer | None] = {}
+        self._failures: dict[Checksum, Exception] = {}
+        # No other lock is taken while this one is held: the cache asks under its own lock what is queued.
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stop = False
-        self._busy = False
+        self._hurry = False  # somebody waits: do not wait before the next attempt
         self._commit_lock = threading.Lock()
         self._next: _Batch = _Batch()
         self._next_lock = threading.Lock()
@@ -49,64 +58,103 @@ class BufferWriter:
     # --- in the background --------------------------------------------------------------------
 
     def register(self, buffer: Buffer) -> None:
-        """Have the buffer stored soon; without a writable store it waits for one."""
+        """Have the buffer stored soon; without a writable store it waits for one, if it is referenced then."""
+        self.enqueue(buffer.get_checksum(), buffer)
+
+    def enqueue(self, checksum: Checksum, buffer: Buffer | None = None) -> None:
+        """Do what `register` does; `buffer` may be left out if the cache has it."""
         if not session.writable_buffer_stores():
             return
-        with self._condition:
-            self._queue[buffer.get_checksum()] = buffer
-            if self._thread is None or not self._thread.is_alive():
-                self._stop = False
-                self._thread = threading.Thread(target=self._run, name="SeamlessBufferWriter", daemon=True)
-                self._thread.start()
-            self._condition.notify()
-
-    def enqueue_unstored(self) -> None:
-        """Queue every referenced buffer that no store has yet: called when stores become active."""
         cache = session.buffer_cache
-        if cache is not None and session.writable_buffer_stores():
-            for buffer in cache.unstored():
-                self.register(buffer)
+        if buffer is None and cache is not None:
+            buffer = cache.weak_cache.get(checksum)
+        with self._condition:
+            if checksum not in self._in_flight:
+                self._queue[checksum] = buffer
+                self._start()
+
+    def stores_changed(self) -> None:
+        """Queue every referenced buffer that the stores, which have just become active, may not have."""
+        cache = session.buffer_cache
+        if cache is not None:
+            cache.forget_stored()
+            for checksum in cache.unstored():
+                self.enqueue(checksum)
+        with self._condition:
+            if self._queue:
+                self._start()
+
+    def _start(self) -> None:
+        session.close_required = True  # a program that ends now would lose what is queued
+        if self._thread is None or not self._thread.is_alive():
+            self._stop = False
+            self._thread = threading.Thread(target=self._run, name="SeamlessBufferWriter", daemon=True)
+            self._thread.start()
+        self._condition.notify_all()
 
     def _run(self) -> None:
-        attempt = 0
+        attempt = one_by_one = 0
         while True:
             with self._condition:
-                while not self._queue and not self._stop:
-                    self._condition.wait()
+                self._condition.wait_for(lambda: self._stop or (self._queue and _writable_stores()))
                 if self._stop:
                     return
-                batch = self._take()
-                self._busy = True
-            try:
-                self._commit(batch)
-                attempt = 0
-            except StoreError as exc:
-                with self._condition:
+                self._take(1 if one_by_one else _BATCH_COUNT)
+            failure = self._attempt()
+            if failure is not None and not attempt:
+                _warn(failure)
+            with self._condition:
+                batch = dict(self._in_flight)
+                self._in_flight.clear()
+                # A buffer that cannot be stored must not stand in the way of those that were tried with it.
+                one_by_one = max(0, one_by_one - 1) if failure is None or one_by_one else len(batch)
+                attempt = 0 if failure is None else min(attempt + 1, len(_BACKOFF))
+                if failure is not None:
                     for checksum, buffer in batch.items():
                         self._queue.setdefault(checksum, buffer)
-                        self._failures[checksum] = exc
-                attempt = min(attempt + 1, len(_BACKOFF))
-            finally:
-                with self._condition:
-                    self._busy = False
-                    self._condition.notify_all()
-            if attempt:
-                with self._condition:
-                    self._condition.wait_for(lambda: self._stop, timeout=_BACKOFF[attempt - 1])
+                        self._failures[checksum] = failure
+                self._condition.notify_all()
+                if attempt:
+                    self._condition.wait_for(lambda: self._stop or self._hurry, timeout=_BACKOFF[attempt - 1])
+                    self._hurry = False
 
-    def _take(self) -> dict[Checksum, Buffer]:
-        batch: dict[Checksum, Buffer] = {}
+    def _attempt(self) -> Exception | None:
+        """Store what is in flight in every writable store; return the first failure."""
+        try:
+            errors = self._put(self._in_flight)
+        except Exception as exc:  # noqa: BLE001  the main loop of a thread: nothing may end it, nothing is lost
+            return exc
+        if errors:
+            return errors[0]
+        self._acknowledged(self._in_flight)
+        return None
+
+    def _take(self, count: int) -> None:
+        """Move the head of the queue to what is in flight."""
         total = 0
-        for checksum in list(self._queue)[:_BATCH_COUNT]:
-            if batch and total + len(self._queue[checksum]) > _BATCH_BYTES:
+        for checksum in list(islice(self._queue, count)):
+            buffer = self._queue[checksum]
+            total += len(buffer) if buffer is not None else 0
+            if self._in_flight and total > _BATCH_BYTES:
                 break
-            buffer = batch[checksum] = self._queue.pop(checksum)
-            total += len(buffer)
-        return batch
+            self._in_flight[checksum] = self._queue.pop(checksum)
 
-    def _commit(self, buffers: dict[Checksum, Buffer]) -> None:
-        for store in session.writable_buffer_stores():
-            store.put((checksum, buffer.content) for checksum, buffer in buffers.items())
+    # --- both ---------------------------------------------------------------------------------
+
+    def _put(self, buffers: Mapping[Checksum, Buffer | None]) -> list[Exception]:
+        """Offer the buffers to every writable store; return what those raised that did not take them."""
+        errors: list[Exception] = []
+        stores = session.writable_buffer_stores()
+        if not stores:
+            errors.append(StoreError("the store that was active is active no more"))
+        for store in stores:
+            try:
+                store.put(_contents(buffers))
+            except Exception as exc:  # noqa: BLE001  the other stores come first; the caller decides
+                errors.append(exc)
+        return errors
+
+    def _acknowledged(self, buffers: Iterable[Checksum]) -> None:
         cache = session.buffer_cache
         for checksum in buffers:
             if self._failures:
@@ -117,8 +165,9 @@ class BufferWriter:
     # --- at once ------------------------------------------------------------------------------
 
     def store(self, buffers: Sequence[Buffer]) -> bool:
-        """Store the buffers durably before returning. False if no store is active; raises StoreError.
+        """Store the buffers durably before returning. False if no store is active.
 
+        Raises the error of the first store if none takes them; if only some do, the others get them in the background.
         Threads that come while a commit is under way are committed together by one of them.
         """
         if not session.writable_buffer_stores():
@@ -130,70 +179,118 @@ class BufferWriter:
         with self._commit_lock:
             if not batch.done.is_set():
                 with self._next_lock:
-                    self._next = _Batch()
-                try:
-                    self._commit(batch.buffers)
-                except BaseException as exc:
-                    batch.error = exc
-                    raise
-                finally:
-                    batch.done.set()
+                    if self._next is batch:
+                        self._next = _Batch()
+                # Only an interruption (Ctrl-C) leaves it undone: then the next thread of this batch does it.
+                self._commit(batch)
+                batch.done.set()
         if batch.error is not None:
             raise batch.error
-        with self._condition:
-            for buffer in buffers:
-                self._queue.pop(buffer.get_checksum(), None)
         return True
+
+    def _commit(self, batch: _Batch) -> None:
+        errors = self._put(batch.buffers)
+        if not errors:
+            self._acknowledged(batch.buffers)
+            with self._condition:
+                for checksum in batch.buffers:
+                    self._queue.pop(checksum, None)
+                self._condition.notify_all()
+        elif len(errors) >= len(session.writable_buffer_stores()):
+            batch.error = errors[0]
+        else:
+            for buffer in batch.buffers.values():
+                self.register(buffer)
 
     # --- the end ------------------------------------------------------------------------------
 
-    def pending(self) -> list[Checksum]:
-        """Return the checksums that wait to be stored."""
+    def queued(self) -> Set[Checksum]:
+        """Return the checksums that wait to be stored or are just being stored."""
         with self._condition:
-            return list(self._queue)
+            return self._queue.keys() | self._in_flight.keys()
 
-    def failure(self, checksum: Checksum) -> StoreError | None:
+    def pending(self) -> list[Checksum]:
+        """Return what `queued` returns, oldest first."""
+        with self._condition:
+            return [*self._in_flight, *(c for c in self._queue if c not in self._in_flight)]
+
+    def failure(self, checksum: Checksum) -> Exception | None:
         """Return why the last attempt to store this buffer failed, if it did."""
         return self._failures.get(checksum)
 
     def flush(self, timeout: float | None = None) -> list[Checksum]:
-        """Wait until everything queued is stored; return the checksums that are not, after `timeout` seconds."""
+        """Wait until everything queued is stored; return the checksums that are not, after `timeout` seconds.
+
+        Without a writable store there is nothing to wait for.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._condition:
+            self._hurry = True
             self._condition.notify_all()
-            while self._queue or self._busy:
+            while (self._queue or self._in_flight) and _writable_stores():
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                self._condition.wait(0.05 if left is None else min(left, 0.05))
-            return list(self._queue)
+                self._condition.wait(left)
+            self._hurry = False
+            return self.pending()
 
     def pending_bytes(self) -> int:
-        """Return the total size of what waits to be stored."""
+        """Return the total size of what waits to be stored, as far as it is in memory."""
         with self._condition:
-            return sum(len(b) for b in self._queue.values())
+            return sum(len(b) for b in (*self._in_flight.values(), *self._queue.values()) if b is not None)
 
     def purge(self) -> None:
         """Forget what waits to be stored."""
         with self._condition:
             self._queue.clear()
             self._failures.clear()
+            self._condition.notify_all()
 
-    def stop(self) -> None:
-        """End the background thread; a later `register` starts it again."""
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the background thread, within `timeout` seconds; a later `register` starts it again."""
         with self._condition:
             self._stop = True
             self._condition.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=5)
+            thread.join(timeout)
+
+    def wait_for(self, checksum: Checksum) -> None:
+        """Block until this buffer, if queued, has been stored. Raises the error of a failed attempt."""
+        with self._condition:
+            while checksum in self._queue or checksum in self._in_flight:
+                if error := self._failures.get(checksum):
+                    raise error
+                self._condition.wait()
+
+
+def _writable_stores() -> list[BufferStore]:
+    """Return the active stores to write to; unlike `session.writable_buffer_stores`, takes no lock."""
+    return [store for store in session.buffer_stores if store.writable]
+
+
+def _contents(buffers: Mapping[Checksum, Buffer | None]) -> Iterator[tuple[Checksum, bytes]]:
+    """Give the buffers to be stored; those that the cache has spilled are in memory one at a time."""
+    for checksum, buffer in buffers.items():
+        if buffer is None and session.buffer_cache is not None:
+            buffer = session.buffer_cache.get(checksum)
+        if buffer is not None:
+            yield checksum, buffer.content
+
+
+def _warn(failure: Exception) -> None:
+    import logging
+
+    logging.getLogger(__name__).warning("buffers could not be stored, this is tried again: %s", failure)
 
 
 _making = threading.Lock()
 
 
-def _enqueue_unstored() -> None:
-    get_writer().enqueue_unstored()
+def _stores_changed() -> None:
+    if session.buffer_cache is not None or session.buffer_writer is not None:
+        get_writer().stores_changed()
 
 
 def _reset() -> None:
@@ -203,8 +300,13 @@ def _reset() -> None:
         writer.stop()
 
 
-session.on_activate(_enqueue_unstored)
+def _forked() -> None:
+    session.buffer_writer = None  # what the parent has queued, the parent stores
+
+
+session.on_activate(_stores_changed)
 session.on_reset(_reset)
+session.on_fork(_forked)
 
 
 def get_writer() -> BufferWriter:
@@ -240,14 +342,7 @@ async def await_existing_task(checksum: Checksum) -> None:
     """Wait until this buffer, if queued, has been stored."""
     from seamless.cache.resolve import off_loop
 
-    def wait() -> None:
-        writer = get_writer()
-        while checksum in writer.pending():
-            if error := writer.failure(checksum):
-                raise error
-            time.sleep(0.01)
-
-    await off_loop(wait)
+    await off_loop(get_writer().wait_for, checksum)
 
 
 def store_all(buffers: Iterable[Buffer]) -> bool:

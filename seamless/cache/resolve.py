@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, BinaryIO
-
 from seamless.buffer import Buffer
-from seamless.cache.buffer_cache import get_buffer_cache, register_weakly
+from seamless.cache.buffer_cache import find_in_memory, register_weakly
 from seamless.checksum import Checksum
 from seamless.checksum.calculate_checksum import TRIVIAL_CHECKSUMS
-from seamless.errors import CacheMissError
+from seamless.errors import BufferCorruptionError, CacheMissError, StoreError
 from seamless.session import session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, BinaryIO
 
 
 def find(checksum: Checksum) -> Buffer | None:
-    """Return the buffer from memory or the first store that has it, or None. Store errors propagate."""
+    """Return the buffer from memory or the first store that gives it, or None.
+
+    Raises what a store has raised (StoreError, BufferCorruptionError) if no other has the buffer.
+    """
     trivial = TRIVIAL_CHECKSUMS.get(checksum.hex())
     if trivial is not None:
         return Buffer.verified(trivial, checksum)
-    buffer = get_buffer_cache().get(checksum)
+    buffer = find_in_memory(checksum)
     if buffer is not None:
         return buffer
     session.ensure_active()
+    failure: Exception | None = None
     for store in session.buffer_stores:
-        content = store.get(checksum)
+        try:
+            content = store.get(checksum)
+        except (StoreError, BufferCorruptionError) as error:
+            failure = failure or error
+            continue
         if content is not None:
             buffer = Buffer.verified(content, checksum)
             register_weakly(checksum, buffer)
             return buffer
+    if failure is not None:
+        raise failure
     return None
 
 
 def is_known(checksum: Checksum) -> bool:
     """Tell whether the buffer can be had without recomputation."""
-    if checksum.hex() in TRIVIAL_CHECKSUMS or get_buffer_cache().get(checksum) is not None:
+    if checksum.hex() in TRIVIAL_CHECKSUMS or find_in_memory(checksum) is not None:
         return True
     session.ensure_active()
     return any(store.has([checksum])[0] for store in session.buffer_stores)
@@ -46,11 +58,15 @@ def open_buffer(checksum: Checksum) -> BinaryIO:
     """
     import io
 
-    buffer = get_buffer_cache().get(checksum)
+    buffer = find_in_memory(checksum)
     if buffer is None:
         session.ensure_active()
         for store in session.buffer_stores:
-            if (stream := store.open(checksum)) is not None:
+            try:
+                stream = store.open(checksum)
+            except (StoreError, BufferCorruptionError):
+                break  # `find` asks the others, and raises this error if none has it
+            if stream is not None:
                 return stream
         buffer = find(checksum)
     if buffer is None:
@@ -145,7 +161,8 @@ def convert_checksum(checksum: Checksum, source: str, target: str) -> Checksum:
     if known is not None and is_known(known):
         return known
     converted = convert_buffer(resolve_buffer(checksum), source, target)
-    converted.tempref()
+    if not session.is_worker and not session.closed:
+        converted.tempref()
     return converted.get_checksum()
 
 

@@ -6,10 +6,12 @@ checksums. The modules that do the work, and numpy, are loaded at first need.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from seamless.checksum import Checksum
+
+TYPE_CHECKING = False  # that of `typing`, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 TEXT_CELLTYPES = ("text", "python", "ipython", "yaml")
 CELLTYPES = ("binary", "mixed", *TEXT_CELLTYPES, "plain", "str", "bytes", "int", "float", "bool", "checksum")

@@ -114,11 +114,12 @@ def make_writer(style: Style) -> Callable[[Any, str], str]:
                 error.path.append(len(parts))
                 raise
             return f"[{inner}{(',' + inner).join(parts)}{newline}]"
-        items = value if kind is Fields else sorted_items(value, celltype)
+        pairs = value if kind is Fields else sorted_items(value, celltype)
         key: Any = None
         try:
-            for key, item in items:
-                text = quote(item) if type(item) is str else write(item, inner)
+            for key, item in pairs:
+                kind = type(item)  # the commonest ones without another call
+                text = quote(item) if kind is str else int_text(item) if kind is int else write(item, inner)
                 parts.append(f"{quote(key) if type(key) is str else key_text(key)}: {text}")
         except Unwritable as error:
             error.path.append(key)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # that of `typing`, which takes long to import
 if TYPE_CHECKING:
-    from seamless.cache.buffer_cache import TempRef
+    from typing import Any
 
+    from seamless.cache.tempref import TempRef
+
+# One is made for every small value: even looking these up counts.
+_new, _sha256 = object.__new__, hashlib.sha256
 _WHITESPACE = " \t\n\r\v\f"
 
 
@@ -27,7 +31,7 @@ class Checksum:
     _digest: bytes
 
     def __new__(cls, value: Checksum | str | bytes) -> Checksum:
-        self = object.__new__(cls)
+        self = _new(cls)
         if isinstance(value, str):
             try:
                 digest = bytes.fromhex(value)
@@ -43,14 +47,14 @@ class Checksum:
             digest = value
         else:
             raise TypeError(f"a checksum is made from a hex string or 32 bytes, not from {type(value).__name__}")
-        object.__setattr__(self, "_digest", digest)
+        _set_digest(self, digest)
         return self
 
     @classmethod
     def of(cls, data: Any) -> Checksum:
         """Return the checksum of a bytes-like object."""
-        self = object.__new__(cls)
-        object.__setattr__(self, "_digest", hashlib.sha256(data).digest())
+        self = _new(cls)
+        _set_digest(self, _sha256(data).digest())
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -127,7 +131,7 @@ class Checksum:
         """Write `<filename>.CHECKSUM` (suffix added unless present): 64 hex digits and a newline, atomically."""
         from seamless.util.files import write_atomically
 
-        write_atomically(checksum_filename(filename), self.hex().encode() + b"\n")
+        write_atomically(checksum_filename(filename), self.hex().encode() + b"\n", follow=True)
 
     @classmethod
     def load(cls, filename: str | os.PathLike[str]) -> Checksum:
@@ -213,6 +217,7 @@ class Checksum:
 
 
 Checksum.__module__ = "seamless"
+_set_digest = Checksum.__dict__["_digest"].__set__  # past __setattr__, which refuses
 
 
 def checksum_filename(filename: str | os.PathLike[str]) -> str:
@@ -236,8 +241,8 @@ def validate_checksum(value: Any) -> None:
     if isinstance(value, str):
         if len(value) == 64:
             try:
-                bytes.fromhex(value)
-                return
+                if len(bytes.fromhex(value)) == 32:  # not if there are blanks between the digits
+                    return
             except ValueError:
                 pass
         raise ValueError(shorten(value))

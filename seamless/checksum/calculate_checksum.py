@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CHUNK_BYTES = 1 << 20
 _NO_FILES = ("/dev/stdout", "/dev/stderr")

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
         parallel,
         parallel_async,
     )
+    from seamless.transformer.pretransformation import PreTransformation, transformation_from_pretransformation
+    from seamless.transformer.recompute import Comparison
     from seamless.transformer.transformation import Transformation
     from seamless.transformer.transformer import DirectTransformer, Transformer, delayed, direct
 
 _LAZY = {
     "DirectTransformer": "seamless.transformer.transformer",
     "Environment": "seamless.transformer.environment",
+    "Comparison": "seamless.transformer.recompute",
+    "PreTransformation": "seamless.transformer.pretransformation",
     "SeamlessStreamTransformationError": "seamless.errors",
     "Transformation": "seamless.transformer.transformation",
     "TransformationError": "seamless.errors",
@@ -31,11 +35,14 @@ _LAZY = {
     "parallel": "seamless.transformer.parallelism",
     "parallel_async": "seamless.transformer.parallelism",
     "transformation_from_dict": "seamless.transformer.from_dict",
+    "transformation_from_pretransformation": "seamless.transformer.pretransformation",
 }
 
 __all__ = [
+    "Comparison",
     "DirectTransformer",
     "Environment",
+    "PreTransformation",
     "SeamlessStreamTransformationError",
     "Transformation",
     "TransformationError",
@@ -47,6 +54,7 @@ __all__ = [
     "parallel",
     "parallel_async",
     "transformation_from_dict",
+    "transformation_from_pretransformation",
 ]
 
 

@@ -6,6 +6,7 @@ new threads and the output of child processes are not.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterable
@@ -154,7 +155,8 @@ class _Proxy:
             self.write(line)
 
     def flush(self) -> None:
-        if _current.get() is None and self.original is not None:
+        # Also when captured: whoever forks flushes first, so that the child does not inherit what is pending.
+        if self.original is not None:
             self.original.flush()
 
     def isatty(self) -> bool:
@@ -208,3 +210,28 @@ class _Installation:
 
 
 _installation = _Installation()
+
+
+def live_output() -> OutputHandler:
+    """Return a handler that shows output at once where the caller's own output goes (also in a notebook)."""
+    import codecs
+
+    decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
+
+    def show(stream: Stream, data: bytes) -> None:
+        target = getattr(sys, stream)
+        if isinstance(target, _Proxy):
+            target = target.original
+        if target is not None:
+            target.write(decoders[stream].decode(data))
+            target.flush()
+
+    return show
+
+
+def _after_fork() -> None:
+    """A forked child has no way to give its output to the capture of its parent: it goes to the original streams."""
+    _current.set(None)
+
+
+os.register_at_fork(after_in_child=_after_fork)

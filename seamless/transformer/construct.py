@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -81,3 +82,14 @@ def _pin_checksum(pin: Pin, buffers: list[Any]) -> Checksum | None:
     buffers.append(source._outcome)
     checksum: Checksum = source.result_checksum
     return checksum
+
+
+def frozen(value: Any) -> Any:
+    """Return a view of nested containers that cannot be changed."""
+    if isinstance(value, Mapping):
+        return types.MappingProxyType({key: frozen(item) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, (set, frozenset)):
+        return frozenset(frozen(item) for item in value)
+    return value

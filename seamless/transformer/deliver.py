@@ -78,4 +78,6 @@ def result_buffer(value: Any, celltype: str, buffers: Buffers) -> Checksum:
         return value  # the step points at a buffer that exists already
     if celltype in DEEP_CELLTYPES:
         return buffers.add(pack_deep(value, celltype, buffers.add))
+    if celltype == "checksum" and not isinstance(value, (Checksum, str)):
+        raise TypeError("it needs a Checksum or its hexadecimal digits")
     return buffers.add(serialize(value, celltype))

@@ -124,6 +124,13 @@ def check_python_environment(env: Mapping[str, Any]) -> None:
                 f"the step needs the conda environment '{wanted}', but this process runs in "
                 f"{current or 'none'}: start Python with 'conda run -n {wanted}'\n"
             )
+    elif env.get("conda"):
+        raise TransformationError(
+            "the environment gives a conda definition but no name: create the conda environment, then give its name "
+            "(set_conda_env)\n"
+        )
+    if env.get("powers"):
+        raise TransformationError(f"the environment asks for powers {env['powers']!r}, and none are offered here\n")
     if env.get("docker"):
         raise TransformationError(
             f"the step needs the container image '{env['docker'].get('name')}', "

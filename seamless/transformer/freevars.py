@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -41,10 +41,17 @@ def undeclared_names(func_or_source: FunctionType | str, *, known: Collection[st
     return _undeclared(located_source(func_or_source).text, known, func_or_source)
 
 
-def check_declared(func: FunctionType, *, known: Collection[str] = (), located: LocatedSource | None = None) -> None:
+def check_declared(
+    func: FunctionType,
+    *,
+    known: Collection[str] = (),
+    located: LocatedSource | None = None,
+    step: str | None = None,
+) -> None:
     """Raise UsageError if `func` uses names that will not exist where it is executed.
 
     `known`: the declared globals and modules. `located`: the source, if the caller has it already.
+    `step`: where to declare what is missing, if not at `func` itself.
     """
     if located is None:
         located = located_source(func)
@@ -54,10 +61,38 @@ def check_declared(func: FunctionType, *, known: Collection[str] = (), located: 
     name = func.__name__ if func.__name__ != "<lambda>" else "lambda"
     lines = [
         f"{located.filename}:{located.first_line + item.line - 1}: function '{name}' uses "
-        f"{_description(item)} '{item.name}', which does not exist where it is executed: {_advice(item, name, func)}"
+        f"{_description(item)} '{item.name}', which does not exist where it is executed: "
+        f"{_advice(item, step or name, func)}"
         for item in found
     ]
     raise UsageError("\n".join(lines))
+
+
+def check_globals(values: Mapping[str, Any], *, known: Collection[str], step: str) -> None:
+    """Raise UsageError if a declared global, a function or a class, uses names that nobody provides.
+
+    `known`: everything that is declared. `step`: the transformer, for the advice.
+    """
+    from seamless.transformer.source import block_source, class_source
+
+    if not step.isidentifier():
+        step = "transformer"  # of a lambda
+    for name, value in values.items():
+        if type(value) is FunctionType and value.__name__ != "<lambda>":
+            code = value.__code__
+            located = LocatedSource(block_source(value), code.co_filename, code.co_firstlineno)
+            check_declared(value, known={*known, value.__name__}, located=located, step=step)
+        elif type(value) is FunctionType:
+            check_declared(value, known=known, step=step)
+        elif isinstance(value, type) and value.__module__ != "builtins":
+            found = undeclared_names(class_source(value), known={*known, value.__name__})
+            if found:
+                names = ", ".join(f"'{item.name}' (line {item.line})" for item in found)
+                raise UsageError(
+                    f"global '{name}', a class, uses {names}, which does not exist where it is executed: "
+                    f"declare it with '{step}.globals.NAME = NAME', or put the class, with its imports, into a "
+                    f"module of your own and declare that: '{step}.modules.NAME = NAME'"
+                )
 
 
 def global_names(source: str, *, annotations: bool = False) -> frozenset[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -139,6 +140,11 @@ class _Window:
             if item is None:
                 return
             index, tf = item
+            if not isinstance(tf, Transformation):
+                raise TypeError(
+                    f"item {index} is of type {type(tf).__name__!r}, not a Transformation: "
+                    "call a transformer made with `delayed`"
+                )
             self._running += 1
             self.in_flight.append((index, tf))
             tf.start()
@@ -204,22 +210,13 @@ def _parallel(window: _Window) -> Iterator[Transformation]:
                 window.absorb()
                 return
             if not window.head_is_done():
-                _help(window)
+                window.wait()
             window.absorb()
             while window.head_is_done():
                 yield window.in_flight.popleft()[1]
     finally:
         window.abandon()
         window.end()
-
-
-def _help(window: _Window) -> None:
-    """Wait for the head: by executing it here if no thread of the pool has got to it yet."""
-    submission = window.in_flight[0][1]._submission
-    if submission is not None and submission.envelope.timeout is None:
-        submission.wait()
-    else:
-        window.wait()
 
 
 async def parallel_async(
@@ -232,14 +229,22 @@ async def parallel_async(
     window = _Window(iterable, bound(nparallel))
     loop = asyncio.get_running_loop()
     completed = asyncio.Event()
-    window.wake = lambda: loop.call_soon_threadsafe(completed.set)
+
+    def wake() -> None:
+        # A loop that was closed has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(completed.set)
+
+    window.wake = wake
     try:
         while True:
             window.fill()
             if not window.in_flight:
                 window.absorb()
                 return
-            if not window.head_is_done():
+            if window.head_is_done():
+                await asyncio.sleep(0)  # a long row of known results must not hold up the loop
+            else:
                 await completed.wait()
                 completed.clear()
             window.absorb()

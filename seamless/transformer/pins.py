@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DEEP_CELLTYPES = ("deepcell", "deepfolder", "folder")
 RESULT_FORBIDDEN = ("deepfolder", "module")
+_SUBCELLTYPES = ("checksum", "module")  # stored as `plain`
 _PYTHON_TYPES = {int: "int", float: "float", bool: "bool", str: "str", bytes: "bytes"}
 _TEXT_LIKE = frozenset({"text", "str", "bytes", "python", "ipython", "yaml", "int", "float", "bool"})
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -61,11 +62,7 @@ def make_pin(name: str, celltype: str, value: Any) -> Pin:
 
     Raises TypeError or ValueError, naming the pin, when the celltype cannot express the value.
     """
-    subcelltype = None
-    if celltype == "checksum":
-        stored, subcelltype = "plain", "checksum"
-    else:
-        stored = celltype
+    stored, subcelltype = ("plain", celltype) if celltype in _SUBCELLTYPES else (celltype, None)
     if value is None:
         return Pin(stored, subcelltype, None)
     if isinstance(value, (Buffer, Checksum)) or is_transformation(value):
@@ -74,6 +71,10 @@ def make_pin(name: str, celltype: str, value: Any) -> Pin:
         if isinstance(value, str):
             return Pin(stored, subcelltype, Checksum(value))
         raise TypeError(f"argument '{name}': celltype 'checksum' needs a Checksum or its hex, not {_type(value)}")
+    if celltype == "module":
+        from seamless.transformer.modules import module_definition
+
+        return Pin(stored, subcelltype, Buffer(module_definition(value), stored))
     if type(value) is str and len(value) == 64 and celltype not in _TEXT_LIKE:
         if (checksum := known_checksum(value)) is not None:
             warnings.warn(

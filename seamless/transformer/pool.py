@@ -1,7 +1,7 @@
 """A pool of daemon threads for work that is waiting to be claimed.
 
-A thread of the pool that must wait for other work says so with `blocked()`; another thread takes its
-place meanwhile, so that work which waits for work never fills the pool.
+A thread of the pool that must wait for other work says so with `blocked()`, and one that may never come
+back is given up; another thread takes its place meanwhile, so that neither ever fills the pool.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class ThreadPool:
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit or default_threads()
-        self._reset()
+        self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Begin anew, without threads: in a forked child those of the parent do not exist."""
         self._pid = os.getpid()
         self._queue: deque[Callable[[], None]] = deque()
         self._condition = threading.Condition()
@@ -36,11 +37,13 @@ class ThreadPool:
         self._idle = 0
         self._blocked = 0
         self._mine = threading.local()
+        self._members: set[int] = set()  # identifiers of the threads
+        self._lost: set[int] = set()  # those given up
 
     def submit(self, work: Callable[[], None]) -> None:
         """Have `work()` called soon; it must not raise."""
         if self._pid != os.getpid():
-            self._reset()
+            self.reset()
         with self._condition:
             self._queue.append(work)
             self._provide_thread()
@@ -61,6 +64,15 @@ class ThreadPool:
             with self._condition:
                 self._blocked -= 1
 
+    def give_up(self, thread: int) -> None:
+        """Stop counting a thread (by identifier) until its present work ends; nothing if it is not of the pool."""
+        with self._condition:
+            if thread in self._members and thread not in self._lost:
+                self._lost.add(thread)
+                self._blocked += 1
+                if self._queue:
+                    self._provide_thread()
+
     def _provide_thread(self) -> None:
         if self._idle:
             self._idle -= 1  # by whoever wakes it: the next call must not count on the same thread
@@ -71,10 +83,17 @@ class ThreadPool:
 
     def _run(self) -> None:
         self._mine.member = True
+        me = threading.get_ident()
+        with self._condition:
+            self._members.add(me)
         while True:
             with self._condition:
+                if me in self._lost:
+                    self._lost.discard(me)
+                    self._blocked -= 1
                 while not self._queue:
                     if self._threads - self._blocked > self.limit:
+                        self._members.discard(me)
                         self._threads -= 1  # took the place of one that has come back
                         return
                     self._idle += 1

@@ -1,6 +1,9 @@
-"""Fingertip: get a buffer back by executing a transformation that is known to give it."""
+"""Execute again what has been executed: to get a lost buffer back (fingertip), or to compare the results."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seamless.buffer import Buffer
 from seamless.cache.access import Buffers
@@ -9,8 +12,77 @@ from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, SeamlessError
 from seamless.session import session
 from seamless.transformer.execute import execute
-from seamless.transformer.outcome import Envelope
-from seamless.transformer.runner import memory
+from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.runner import find_undamaged, forget, lookup, memory
+
+if TYPE_CHECKING:
+    from seamless.transformer.transformation import Transformation
+
+
+class Comparison(NamedTuple):
+    """What an execution for comparison has shown."""
+
+    cached: Checksum | None  # the result known before
+    new: Checksum | None  # that of the execution
+    error: str | None  # why there is no new result
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether both are the same; None if there is nothing to compare."""
+        return None if self.cached is None or self.new is None else self.cached == self.new
+
+
+def known_result(transformation: Transformation) -> Checksum | None:
+    """Return the result as far as it is known without executing anything, also upstream; else None.
+
+    Raises StoreError.
+    """
+    if transformation._outcome is None:
+        for upstream in transformation.dependencies().values():
+            if any(known_result(dependency) is None for dependency in upstream):
+                return None
+        tf = transformation._construct()
+        known = lookup(tf, require_value=not transformation.scratch) if tf is not None else None
+        if tf is None or known is None:
+            return None
+        transformation._settle(Outcome(tf, result=known, cached=True))
+    assert transformation._outcome is not None
+    return transformation._outcome.result
+
+
+def compare(transformation: Transformation) -> Comparison:
+    """Execute a transformation again, whether or not its result is known. Raises StoreError.
+
+    Without a known result it is computed as ever. A different result contests the known one in every writable
+    store, and the known one is forgotten.
+    """
+    tf = transformation._construct()
+    if tf is None:
+        return Comparison(None, None, transformation.exception)
+    cached = lookup(tf)
+    if cached is None:
+        return Comparison(None, transformation.compute(), transformation.exception)
+    assert transformation._tf_dict is not None
+    try:
+        new, _ = _execute_again(transformation._tf_dict, tf, transformation._definition.envelope)
+    except (SeamlessError, ValueError, TypeError) as exc:
+        return Comparison(cached, None, str(exc))
+    if new != cached:
+        _contest(tf, cached)
+    return Comparison(cached, new, None)
+
+
+def _contest(tf: Checksum, cached: Checksum) -> None:
+    for store in session.writable_result_stores():
+        contest = getattr(store, "contest", None)
+        if contest is not None and store.get_result(tf) == cached:
+            contest(tf, cached)
+    forget(tf)
+
+
+def fingertip_result(checksum: Checksum) -> Buffer:
+    """Return the buffer of a result, computed again if it is gone or damaged. Raises CacheMissError."""
+    return find_undamaged(checksum) or recompute(checksum)
 
 
 def candidates(checksum: Checksum) -> list[Checksum]:
@@ -33,15 +105,23 @@ def recompute(checksum: Checksum) -> Buffer:
         if definition is None:
             failure = miss(tf)
             continue
-        buffers = Buffers(scratch=True, fingertip=True)
         try:
-            done = execute(definition.get_value("plain"), tf, Envelope(scratch=True), buffers)
+            result, added = _execute_again(definition.get_value("plain"), tf, Envelope())
         except (SeamlessError, ValueError, TypeError) as exc:
             failure = exc
             continue
-        for key, buffer in buffers.added.items():
-            key.tempref(scratch=True)
-            if key == checksum:
-                return buffer
-        failure = CacheMissError(f"transformation {tf} now gives {done.result}, not {checksum}")
+        if checksum in added:
+            return added[checksum]
+        failure = CacheMissError(f"transformation {tf} now gives {result}, not {checksum}")
     raise miss(checksum) from failure
+
+
+def _execute_again(
+    transformation: dict[str, Any], tf: Checksum, envelope: Envelope
+) -> tuple[Checksum, dict[Checksum, Buffer]]:
+    """Return the result and the buffers that were made, which fade as scratch. Writes nothing."""
+    buffers = Buffers(scratch=True, fingertip=True)
+    done = execute(transformation, tf, replace(envelope, scratch=True), buffers)
+    for checksum in buffers.added:
+        checksum.tempref(scratch=True)
+    return done.result, buffers.added

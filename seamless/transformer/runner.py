@@ -19,8 +19,8 @@ from seamless.cache.access import Buffers
 from seamless.cache.buffer_cache import get_buffer_cache
 from seamless.cache.resolve import find, is_known
 from seamless.checksum import Checksum
-from seamless.errors import CacheMissError, StoreError, TransformationError
-from seamless.session import session
+from seamless.errors import BufferCorruptionError, CacheMissError, SeamlessError, StoreError, TransformationError
+from seamless.session import ResultStore, session
 from seamless.shutdown import ensure_open
 from seamless.stores.memory import MemoryResults
 from seamless.transformer.execute import Execution, StepError, execute
@@ -31,11 +31,12 @@ from seamless.transformer.submission import Submission
 _running: dict[Checksum, Submission] = {}
 _running_lock = threading.Lock()
 _GRACE = 4.0  # seconds for commands to end when the process does
-_held: dict[Checksum, list[Checksum]] = {}  # result -> buffers held in memory on its behalf
+_held: dict[Checksum, list[Checksum]] = {}  # transformation -> buffers held in memory on its behalf
+_warned: set[str] = set()  # names of read-only stores
 
 
-def _release(tf: Checksum, result: Checksum) -> None:
-    for checksum in _held.pop(result, ()):
+def _release(tf: Checksum, result: Checksum | None = None) -> None:
+    for checksum in _held.pop(tf, ()):
         checksum.decref()
 
 
@@ -63,14 +64,25 @@ def lookup_buffer(tf: Checksum) -> Buffer | None:
     """Return the buffer of the known result, or None. Executes nothing, also not to get a lost buffer back."""
     result = memory.get_result(tf)
     if result is not None:
-        return find(result)
+        return find_undamaged(result)
     session.ensure_active()
     for store in session.result_stores:
         result = store.get_result(tf)
-        if result is not None and (buffer := find(result)) is not None:
+        if result is not None and (buffer := find_undamaged(result)) is not None:
             memory.set_result(tf, result)
             return buffer
     return None
+
+
+def find_undamaged(checksum: Checksum) -> Buffer | None:
+    """Return the buffer of a result, or None; warn if it is there but damaged: it can be computed again."""
+    try:
+        return find(checksum)
+    except BufferCorruptionError as exc:
+        import warnings
+
+        warnings.warn(f"{exc}; it is computed again", stacklevel=2)
+        return None
 
 
 def submit(
@@ -81,22 +93,29 @@ def submit(
     on_output: OutputHandler | None = None,
     refresh: bool = False,
 ) -> Submission:
-    """Return the submission for this transformation: the one under way, whatever its envelope, or a new one.
+    """Return the submission for this transformation, joined: the one under way, whatever its envelope, or a new one.
 
-    Neither looked up nor started yet: `wait()` or `start()` it. With a strict envelope, an execution
-    under way with another envelope is refused (RuntimeError).
+    Neither looked up nor started yet: `wait()` or `start()` it, and `leave()` it to lose interest. With a
+    strict envelope, an execution under way with another envelope is refused (RuntimeError). Raises
+    TransformationError if the caller is part of that very execution.
     """
     ensure_open("transformation")
     with _running_lock:
         running = _running.get(tf)
         if running is not None and not running.done:
+            if running.is_around():
+                raise TransformationError(
+                    f"Transformation {tf} needs its own result: the step calls itself with the same inputs"
+                )
             if envelope.strict and _digest(running.envelope) != _digest(envelope):
                 raise RuntimeError(
                     f"Transformation {tf} is already running with a different dunder envelope; "
                     "wait for it, or submit without strict"
                 )
-            return running
+            if running.join():
+                return running
         submission = Submission(transformation, tf, envelope, _perform, on_output=on_output, refresh=refresh)
+        submission.join()
         _running[tf] = submission
     submission.add_done_callback(lambda outcome: _forget(submission))
     return submission
@@ -112,12 +131,13 @@ def run_transformation(
 ) -> Outcome:
     """Look up or execute one transformation in this process; blocks. Failures are in the outcome.
 
-    Raises StoreError when the result cannot be kept, KeyboardInterrupt after the step has been stopped.
+    Raises StoreError when the result cannot be kept, BufferCorruptionError when an input is damaged,
+    KeyboardInterrupt after the step has been stopped.
     """
     if not refresh and (result := lookup(tf, require_value=not envelope.scratch)) is not None:
         return Outcome(tf, result=result, cached=True)
     outcome = submit(transformation, tf, envelope, on_output=on_output, refresh=refresh).wait()
-    if isinstance(outcome.original, StoreError):
+    if isinstance(outcome.original, (StoreError, BufferCorruptionError)):
         raise outcome.original
     return outcome
 
@@ -125,6 +145,7 @@ def run_transformation(
 def forget(tf: Checksum) -> bool:
     """Drop the result of a transformation from memory and from every writable store; False if none had it."""
     known = memory.delete_result(tf)
+    _release(tf)
     for store in session.writable_result_stores():
         known = store.delete_result(tf) or known
     return known
@@ -144,10 +165,15 @@ def reset() -> None:
     for submission in under_way:
         submission.cancel()
     memory.clear()
-    for checksums in _held.values():
-        for checksum in checksums:
-            checksum.decref()
-    _held.clear()
+    for tf in list(_held):
+        _release(tf)
+    _warned.clear()
+
+
+# A forked child must not find the lock held by a thread that it does not have.
+os.register_at_fork(
+    before=_running_lock.acquire, after_in_parent=_running_lock.release, after_in_child=_running_lock.release
+)
 
 
 def _stop_commands() -> None:
@@ -176,13 +202,12 @@ def _digest(envelope: Envelope) -> str:
 
 
 @contextlib.contextmanager
-def _claims(tf: Checksum) -> Iterator[bool]:
-    """Hold the right to execute in every writable result store; yields whether there is any."""
-    stores = session.writable_result_stores()
+def _claims(tf: Checksum) -> Iterator[None]:
+    """Hold the right to execute in every writable result store."""
     with contextlib.ExitStack() as stack:
-        for store in stores:
+        for store in session.writable_result_stores():
             stack.enter_context(store.claim(tf))
-        yield bool(stores)
+        yield
 
 
 def _perform(submission: Submission) -> Outcome:
@@ -190,9 +215,9 @@ def _perform(submission: Submission) -> Outcome:
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
-        with _claims(tf) as shared:
-            if shared and not submission.refresh:
-                # Another process may have finished it while we waited for the claim.
+        with _claims(tf):
+            if not submission.refresh:
+                # Another thread or process may have finished it since the caller looked, or while we waited.
                 result = lookup(tf, require_value=not envelope.scratch)
                 if result is not None:
                     return Outcome(tf, result=result, cached=True)
@@ -216,6 +241,11 @@ def _perform(submission: Submission) -> Outcome:
         return Outcome(tf, error=text + _where(submission), original=exc)
     except StoreError as exc:
         return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
+    except BufferCorruptionError as exc:
+        text = f"BufferCorruptionError: an input of the transformation is damaged: {exc}\n"
+        return Outcome(tf, error=text + _where(submission), original=exc)
+    except (SeamlessError, OSError) as exc:
+        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n" + _where(submission), original=exc)
     except (ValueError, TypeError) as exc:
         text = f"{type(exc).__name__}: an input of the transformation cannot be read: {exc}\n"
         return Outcome(tf, error=text + _where(submission), original=exc)
@@ -234,7 +264,9 @@ def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
         buffers.commit()
     elif not envelope.scratch:
         # Nothing but memory: the buffers live as long as the result is remembered.
-        _held.setdefault(done.result, []).extend(buffers.added)
+        _warn_read_only()
+        _release(tf)  # of an earlier execution
+        _held[tf] = list(buffers.added)
         for checksum, buffer in buffers.added.items():
             cache.incref(checksum, buffer=buffer)
     else:
@@ -242,9 +274,30 @@ def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
             cache.tempref(checksum, buffer=buffer, scratch=True)
         _store_definition(submission)
     for store in stores:
-        store.set_result(tf, done.result)
+        if not store.set_result(tf, done.result):
+            _replace_lost(store, tf, done.result)
     _write_record(submission, done)
     memory.set_result(tf, done.result)
+
+
+def _replace_lost(store: ResultStore, tf: Checksum, result: Checksum) -> None:
+    """Replace the result that the store keeps, a different one, if its buffer is gone: it would never be a hit."""
+    kept = store.get_result(tf)
+    if kept is not None and not is_known(kept):
+        store.delete_result(tf)
+        store.set_result(tf, result)
+
+
+def _warn_read_only() -> None:
+    """Say once of each store that is read-only that new results do not get there."""
+    for store in session.result_stores:
+        if store.name not in _warned:
+            _warned.add(store.name)
+            import warnings
+
+            warnings.warn(
+                f"{store.name} is read-only: new results are kept in the memory of this process only", stacklevel=2
+            )
 
 
 def _inputs_in_memory(submission: Submission) -> list[Buffer]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
-from seamless.cache.resolve import fingertip_buffer, off_loop, resolve_buffer
+from seamless.cache.resolve import off_loop, resolve_buffer
 from seamless.checksum import Checksum
-from seamless.errors import StoreError, TransformationError
+from seamless.errors import SeamlessError, StoreError, TransformationError
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
-from seamless.transformer.construct import ConstructionError, Definition, build, dependencies
+from seamless.transformer.construct import ConstructionError, Definition, build, dependencies, frozen
 from seamless.transformer.outcome import Outcome, OutputHandler
+from seamless.transformer.recompute import Comparison, compare, fingertip_result, known_result
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,12 +41,12 @@ class Transformation:
         self._tf_dict: dict[str, Any] | None = None
         self._buffers: list[Any] = []  # keeps the definition's buffers findable while the handle lives
         self._construction_error: str | None = None
+        self._construction_cause: BaseException | None = None
         self._outcome: Outcome | None = None
         self._submission: Submission | None = None
         self._started = False
         self._canceled = False
         self._callbacks: list[Callable[[Transformation], None]] = []
-        self._output = bytearray()
 
     # --- construction -------------------------------------------------------------------------
 
@@ -82,6 +83,7 @@ class Transformation:
             for dependency in transformations:
                 if dependency._compute() is None:
                     self._construction_error = _dependency_error(name, dependency)
+                    self._construction_cause = dependency._failure()
                     return None
         try:
             tf_dict, identity, buffers = build(self._definition)
@@ -90,17 +92,21 @@ class Transformation:
             return None
         with self._lock:
             if self._tf is None:
-                self._buffers, self._tf_dict, self._tf = buffers, tf_dict, identity
+                self._buffers += buffers
+                self._tf_dict, self._tf = tf_dict, identity
         return self._tf
 
     # --- computation --------------------------------------------------------------------------
 
-    def compute(self) -> Checksum | None:
+    def compute(self, *, execute: bool = True) -> Checksum | None:
         """Look the result up or compute it; return its checksum. Blocks.
 
         None if the step fails or was canceled: see `exception`. Raises StoreError if the result cannot be kept.
+        With `execute=False` nothing is executed, upstream neither: None if the result is not known.
         """
         ensure_open("compute")
+        if not execute:
+            return known_result(self)
         if self._outcome is None:
             blocking.check("compute()", "await tf.computation()")
         return self._compute()
@@ -114,7 +120,7 @@ class Transformation:
         await self._finished()
         checksum = self._result()
         if require_value and checksum is not None:
-            await off_loop(fingertip_buffer, checksum)
+            await off_loop(fingertip_result, checksum)
         return checksum
 
     def run(self) -> Any:
@@ -127,6 +133,15 @@ class Transformation:
             blocking.check("run()", "await tf.task()")
         self._compute()
         return self._value()
+
+    def recompute(self) -> Comparison:
+        """Execute the step again and compare the result with the known one. Blocks.
+
+        A different result is recorded as a contest: the known one is taken back, and neither counts from then on.
+        """
+        ensure_open("recompute")
+        blocking.check("recompute()", "await asyncio.to_thread(tf.recompute)")
+        return compare(self)
 
     @property
     def result(self) -> Any:
@@ -153,7 +168,7 @@ class Transformation:
             raise
         self._raise_unless_ok()
         assert self._outcome is not None and self._outcome.result is not None
-        buffer = await off_loop(fingertip_buffer, self._outcome.result)
+        buffer = await off_loop(fingertip_result, self._outcome.result)
         return await buffer.get_value_async(self.celltype)
 
     async def _finished(self) -> None:
@@ -167,7 +182,9 @@ class Transformation:
                 finished.set_result(None)
 
         def wake(_: Transformation) -> None:
-            loop.call_soon_threadsafe(set_finished)
+            # A loop that was closed has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(set_finished)
 
         self.start()
         self._add_done_callback(wake)
@@ -206,7 +223,7 @@ class Transformation:
     def _submit_in_background(self) -> None:
         try:
             submission = self._submit()
-        except RuntimeError as exc:  # closed meanwhile, or a strict envelope was refused
+        except (RuntimeError, SeamlessError) as exc:  # closed meanwhile, a store fails, an envelope was refused
             self._settle(Outcome(self._tf or _NO_CHECKSUM, error=f"{type(exc).__name__}: {exc}\n", original=exc))
             return
         if submission is not None:
@@ -222,7 +239,8 @@ class Transformation:
         tf = self._construct()
         envelope = self._definition.envelope
         if tf is None:
-            self._settle(Outcome(_NO_CHECKSUM, error=self._construction_error or _CANCELED, canceled=self._canceled))
+            error, cause = self._construction_error or _CANCELED, self._construction_cause
+            self._settle(Outcome(_NO_CHECKSUM, error=error, original=cause, canceled=self._canceled))
             return None
         assert self._tf_dict is not None
         try:
@@ -235,30 +253,33 @@ class Transformation:
             return None
         submission = runner.submit(self._tf_dict, tf, envelope, on_output=self._handler())
         with self._lock:
-            self._submission = submission
-            submission.owners += 1
+            if self._submission is not None or self._outcome is not None:
+                # Another thread came first with this handle, or has canceled it.
+                superfluous, submission = submission, self._submission
+            else:
+                superfluous, self._submission = None, submission
+        if superfluous is not None:
+            superfluous.leave()
+            return submission
         submission.add_done_callback(self._settle)
         return submission
 
     def _handler(self) -> OutputHandler | None:
         if not self._definition.envelope.direct_print:
             return None
-        import os
-        import sys
+        from seamless.transformer.capture import live_output
 
-        def show(stream: str, data: bytes) -> None:
-            target = sys.__stdout__ if stream == "stdout" else sys.__stderr__
-            if target is not None:
-                target.flush()
-                os.write(target.fileno(), data)
-
-        return show
+        return live_output()
 
     def _compute(self) -> Checksum | None:
         if self._outcome is None:
             submission = self._submit()
             if submission is not None:
-                self._settle(submission.wait())
+                try:
+                    self._settle(submission.wait())
+                except KeyboardInterrupt:
+                    self._reopen(interrupted=True)
+                    raise
         return self._result()
 
     def _settle(self, outcome: Outcome) -> None:
@@ -283,10 +304,13 @@ class Transformation:
             raise self._outcome.original
         return self._outcome.result
 
+    def _failure(self) -> BaseException | None:
+        return self._outcome.original if self._outcome is not None else self._construction_cause
+
     def _value(self) -> Any:
         self._raise_unless_ok()
         assert self._outcome is not None and self._outcome.result is not None
-        return fingertip_buffer(self._outcome.result).get_value(self.celltype)
+        return fingertip_result(self._outcome.result).get_value(self.celltype)
 
     # --- cancelling and retrying --------------------------------------------------------------
 
@@ -302,13 +326,9 @@ class Transformation:
                 return changed
             self._canceled = True
             submission, self._submission = self._submission, None
-            last = False
-            if submission is not None:
-                submission.owners -= 1
-                last = submission.owners <= 0
         self._settle(Outcome(self._tf or _NO_CHECKSUM, error=_CANCELED, canceled=True))
-        if submission is not None and last:
-            submission.cancel()
+        if submission is not None:
+            submission.leave()
         return True
 
     async def cancel_async(self, *, recursive: bool = False) -> bool:
@@ -320,14 +340,20 @@ class Transformation:
         with self._lock:
             if self._canceled:
                 return
-            self._construction_error = None
-            if self._outcome is not None and self._outcome.error is not None:
-                self._outcome = None
-                self._submission = None
-                self._started = False
+            self._construction_error = self._construction_cause = None
+        self._reopen()
         for transformations in self.dependencies().values():
             for dependency in transformations:
                 dependency.clear_exception()
+
+    def _reopen(self, *, interrupted: bool = False) -> None:
+        """Forget a failed outcome; with `interrupted` only one that Ctrl-C has caused."""
+        with self._lock:
+            outcome = self._outcome
+            if outcome is None or outcome.error is None or self._canceled:
+                return
+            if not interrupted or isinstance(outcome.original, KeyboardInterrupt):
+                self._outcome, self._submission, self._started = None, None, False
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -385,7 +411,7 @@ class Transformation:
     @property
     def original_type(self) -> str | None:
         """The class name of the exception that the step's own code raised."""
-        original = self._outcome.original if self._outcome is not None else None
+        original = self._failure()
         return type(original).__name__ if original is not None else None
 
     @property
@@ -409,7 +435,7 @@ class Transformation:
     @property
     def meta(self) -> Any:
         """How it is executed, as a read-only view."""
-        return _frozen(self._definition.envelope.meta)
+        return frozen(self._definition.envelope.meta)
 
     @meta.setter
     def meta(self, value: Any) -> None:
@@ -444,32 +470,18 @@ class Transformation:
                 raise TransformationError("Transformation is still computing")
             raise TransformationError("Transformation has not been computed")
         if outcome.canceled:
-            raise TransformationError(_CANCELED) from _cause(outcome)
+            raise TransformationError(_CANCELED) from outcome.original
         if outcome.error is not None:
             what = "construction " if self._tf is None else ""
             raise TransformationError(
                 f"Transformation {what}returned an exception:\n{outcome.error}",
                 original_type=self.original_type,
                 exit_status=outcome.exit_status,
-            ) from _cause(outcome)
+            ) from outcome.original
 
 
 _NO_CHECKSUM = Checksum(bytes(32))
 
 
-def _cause(outcome: Outcome) -> BaseException | None:
-    return outcome.original
-
-
 def _dependency_error(pin: str, dependency: Transformation) -> str:
     return f"RuntimeError: Dependency '{pin}' has an exception:\n{dependency.exception or _CANCELED}"
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return types.MappingProxyType({key: _frozen(item) for key, item in value.items()})
-    if isinstance(value, (list, tuple)):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, (set, frozenset)):
-        return frozenset(_frozen(item) for item in value)
-    return value

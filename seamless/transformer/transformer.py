@@ -44,10 +44,11 @@ class Transformer:
         self._language = language or "python"
         self._signature: Any = None
         self._parameters: tuple[str, ...] | None = None  # of a function
+        self._positional = 0  # how many of them may be given by position
         self._function: types.FunctionType | None = None
         self._origin: tuple[str, int] | None = None  # (file, first line) of the code
         self.func_name = "transformer"
-        self.timeout: float | None = None  # seconds until a call is given up; None: never
+        self.timeout: float | None = None  # seconds that an execution may take; None: no limit
         self._forms: dict[Any, Any] = {}  # what is derived from the state, until the state changes
         self._set_code(func_or_code)
 
@@ -77,6 +78,7 @@ class Transformer:
         self._function = function
         self._signature = inspect.signature(function)
         self._parameters = tuple(self._signature.parameters)
+        self._positional = sum(p.kind is not p.KEYWORD_ONLY for p in self._signature.parameters.values())
         self.func_name = function.__name__
         functools.update_wrapper(self, function)
         known = self._celltypes
@@ -210,6 +212,7 @@ class Transformer:
         self._scratch, self.timeout = other._scratch, other.timeout
         self._language, self._code = other._language, other._code
         self._signature, self._parameters = other._signature, other._parameters
+        self._positional = other._positional
         self._function, self._origin, self.func_name = other._function, other._origin, other.func_name
         if self._function is not None:
             functools.update_wrapper(self, self._function)
@@ -233,7 +236,7 @@ class Transformer:
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._parameters is None:
             return self._bind_by_name(args, kwargs)
-        if not self._args and not kwargs and len(args) == len(self._parameters):
+        if not self._args and not kwargs and len(args) == len(self._parameters) == self._positional:
             return dict(zip(self._parameters, args, strict=True))
         given = self._signature.bind_partial(*args, **kwargs).arguments
         bound = self._signature.bind(**{**self._args, **given}).arguments
@@ -313,11 +316,12 @@ class Transformer:
         return modules, values
 
     def _check_declared(self, known: set[str], main: dict[str, Any] | None) -> None:
-        from seamless.transformer.freevars import check_declared, defined_names, undeclared_names
+        from seamless.transformer.freevars import check_declared, check_globals, defined_names, undeclared_names
 
         if main is not None and isinstance(main.get("code"), str):
             known = known | set(defined_names(main["code"]))
         known = known | set(self._globals) | set(self._modules) | {n for n in self._celltypes if n != "result"}
+        check_globals(self._globals, known=known, step=self.func_name)
         if self._function is not None:
             check_declared(self._function, known=known)
             return

@@ -128,3 +128,10 @@ def test_repr_names_the_checksum_only_when_known():
 def test_write_without_a_store_is_false():
     assert Buffer(b"abc").write_sync() is False
     assert asyncio.run(Buffer(b"abc").write()) is False
+
+
+def test_bytes_of_a_subclass_are_taken_as_plain_bytes():
+    class Odd(bytes):
+        pass
+
+    assert type(Buffer(Odd(b"a")).content) is bytes

@@ -1,5 +1,8 @@
 """What `import seamless` offers."""
 
+import subprocess
+import sys
+
 import pytest
 
 import seamless
@@ -44,3 +47,12 @@ def test_import_paths_of_the_reference_work(module):
     import importlib
 
     assert importlib.import_module(module)
+
+
+@pytest.mark.parametrize("statement", ["import seamless", "import seamless; seamless.Buffer; seamless.Checksum"])
+def test_the_core_is_imported_without_the_typing_module(statement):
+    code = (
+        f"{statement}\nimport sys\nprint([m for m in ('typing', 're', 'contextlib', 'tempfile') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -36,10 +37,12 @@ def test_every_page_of_the_reference_is_a_known_one() -> None:
 
 
 def variables_read() -> set[str]:
-    """Return the environment variables that the package asks for by name."""
+    """Return the environment variables that the package asks for by name, and every text that is a name of ours."""
     found = set()
     for path in (ROOT / "seamless").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"SEAMLESS_[A-Z_]+[A-Z]", str(node.value)):
+                found.add(str(node.value))
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv"):
                 name = node.args[0]
             elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":

@@ -198,3 +198,25 @@ def test_without_a_console_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> Non
         print("kept")
     assert out.stdout == b"kept\n"
     assert sys.stdout is None
+
+
+def test_live_output_goes_where_the_caller_prints(capsys):
+    from seamless.transformer import delayed
+
+    def talks(x):
+        print("h\u00e9llo")
+        return x
+
+    step = delayed(talks)
+    step.direct_print = True
+    step(1).run()
+    assert capsys.readouterr().out == "h\u00e9llo\n"
+
+
+def test_live_output_joins_a_character_that_comes_in_pieces(capsys):
+    from seamless.transformer.capture import live_output
+
+    show = live_output()
+    show("stderr", b"\xc3")
+    show("stderr", b"\xa9")
+    assert capsys.readouterr().err == "\u00e9"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from seamless.errors import UsageError
+from seamless.transformer import delayed
 from seamless.transformer.freevars import check_declared, defined_names, undeclared_names
 
 FACTOR = 3
@@ -146,3 +147,47 @@ def test_a_function_that_needs_nothing_passes() -> None:
 def test_the_defined_names_of_a_text_are_the_public_ones_at_top_level() -> None:
     source = "import os.path as p\nK = 1\n_L = 2\ndef f(x):\n    y = print\nclass A: z = 1\nfor i in range(2): pass\n"
     assert defined_names(source) == {"p", "K", "f", "A", "i"}
+
+
+def uses_factor(x: Any) -> Any:
+    return x * FACTOR
+
+
+def factorial(n: Any) -> Any:
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+class Parent:
+    def name(self) -> str:
+        return "parent"
+
+
+class ZChild(Parent):
+    def name(self) -> str:
+        return "child of " + super().name()
+
+
+def test_a_global_function_that_uses_an_undeclared_name_is_refused_with_its_place() -> None:
+    step = delayed(lambda x: uses_factor(x))
+    step.globals.uses_factor = uses_factor
+    with pytest.raises(
+        UsageError, match=r"test_freevars\.py:\d+: function 'uses_factor' uses the global name"
+    ):
+        step(2)
+    step.globals.FACTOR = FACTOR
+    assert step(2).run() == 6
+
+
+def test_a_global_class_that_uses_an_undeclared_name_is_refused() -> None:
+    step = delayed(lambda: ZChild().name())
+    step.globals.ZChild = ZChild
+    with pytest.raises(UsageError, match="global 'ZChild', a class, uses 'Parent'"):
+        step()
+    step.globals.Parent = Parent
+    assert step().run() == "child of parent"
+
+
+def test_a_global_function_may_use_itself_under_its_own_name() -> None:
+    step = delayed(lambda n: product(n))  # type: ignore[name-defined]  # noqa: F821
+    step.globals.product = factorial
+    assert step(5).run() == 120

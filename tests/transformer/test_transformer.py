@@ -392,3 +392,46 @@ def test_a_failure_points_at_the_line_in_the_users_file():
     tf = broken(1)
     tf.compute()
     assert f"{__file__}:{first + 3})" in tf.exception
+
+
+def test_a_keyword_only_parameter_cannot_be_given_by_position():
+    def minus(a, *, b):
+        return a - b
+
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        direct(minus)(3, 2)
+    assert direct(minus)(3, b=2) == 1
+
+
+def test_an_argument_of_celltype_module_is_a_module_of_the_code():
+    step = delayed("helper.twice(x)")
+    step.celltypes.x = "int"
+    step.celltypes.helper = "module"
+    definition = {"language": "python", "type": "interpreted", "code": "def twice(x):\n    return 2 * x"}
+    tf = step(x=4, helper=definition)
+    tf.construct()
+    assert tf.transformation_checksum.resolve("plain")["helper"][:2] == ["plain", "module"]
+    assert tf.run() == 8
+
+
+def test_a_result_that_is_no_checksum_is_refused_with_the_reason():
+    step = delayed(lambda x: x)
+    step.celltypes.result = "checksum"
+    tf = step(3)
+    tf.compute()
+    assert "cannot be stored with celltype 'checksum': it needs a Checksum" in tf.exception
+
+
+@pytest.mark.parametrize(
+    ("item", "value", "reason"),
+    [
+        ("powers", {"ptrace": True}, "asks for powers"),
+        ("conda", "dependencies: [numpy]\n", "a conda definition but no name"),
+    ],
+)
+def test_a_python_step_refuses_an_environment_that_nobody_provides(item, value, reason):
+    step = delayed(steps.add)
+    getattr(step.environment, f"set_{item}")(value)
+    tf = step(100, 200)
+    assert tf.compute() is None
+    assert reason in tf.exception

@@ -154,7 +154,9 @@ def _read_value(root: str, path: str, celltype: str) -> Any:
         raise ResultProblem(f"Result {name} cannot be read: {exc}", "") from exc
     try:
         text = content.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as exc:
+        if celltype == "str":
+            raise ResultProblem(f"Result {name} cannot be read: {exc}", "") from exc
         return _byte_array(content)
     try:
         value = parse(content, "plain")

@@ -115,6 +115,7 @@ def test_a_result_that_links_to_a_file_or_an_own_directory_is_followed(steps: An
         ("echo many > RESULT", "int", ["'int'", "many"]),
         ("echo False > RESULT", "bool", ["'bool'", "Write 'true' or 'false'"]),
         ("printf '\\377' > RESULT", "text", ["RESULT cannot be read"]),
+        ("printf '\\377' > RESULT", "str", ["RESULT cannot be read"]),
         ("mkdir RESULT; touch RESULT/$'\\377'", "deepfolder", ["not UTF-8"]),
     ],
 )
