@@ -320,7 +320,7 @@ def test_the_version_names_the_command(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_import_loads_nothing_heavy() -> None:
     code = (
-        "import sys, argparse, seamless.errors; before = set(sys.modules); import seamless.cli.common; "
+        "import sys, argparse, typing, seamless.errors; before = set(sys.modules); import seamless.cli.common; "
         "print(sorted(m for m in set(sys.modules) - before if not m.startswith('seamless')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -170,9 +170,7 @@ class ZChild(Parent):
 def test_a_global_function_that_uses_an_undeclared_name_is_refused_with_its_place() -> None:
     step = delayed(lambda x: uses_factor(x))
     step.globals.uses_factor = uses_factor
-    with pytest.raises(
-        UsageError, match=r"test_freevars\.py:\d+: function 'uses_factor' uses the global name"
-    ):
+    with pytest.raises(UsageError, match=r"test_freevars\.py:\d+: function 'uses_factor' uses the global name"):
         step(2)
     step.globals.FACTOR = FACTOR
     assert step(2).run() == 6
