@@ -141,10 +141,9 @@ def transform_ipython(text: str) -> str:
 
 
 def _check_python(code: str, text: str, celltype: str) -> None:
-    import ast
 
     try:
-        ast.parse(code)
+        parse_python(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _invalid(text, celltype, error) from None
 

@@ -103,7 +103,8 @@ class Database:
             self._connection = None
 
     def __del__(self) -> None:
-        if getattr(self, "_connection", None) is not None:
+        # At the end of the interpreter the modules may be gone before this object.
+        if getattr(self, "_connection", None) is not None and os is not None:
             self.close()
 
     # --- opening -----------------------------------------------------------------------------

@@ -107,6 +107,16 @@ class ResultDatabase(BufferFacts):
         found: list[tuple[str]] = self._read(lambda c: rows(c, query, [result.hex()]), [])
         return [Checksum(name) for name in dict.fromkeys(name for (name,) in found)]
 
+    def add_reverse(self, transformation: Checksum, parts: Iterable[Checksum]) -> None:
+        """Note that `transformation` gives these buffers as parts of its result: `get_transformations` finds it."""
+        name, values = transformation.hex(), [part.hex() for part in parts]
+
+        def write(connection: Connection) -> None:
+            new = [(value, name) for value in values if not _has_reverse(connection, name, value)]
+            connection.executemany("INSERT INTO rev_transformation (result, checksum) VALUES (?, ?)", new)
+
+        self._database.transaction(write)
+
     def get_conflicts(self, transformation: Checksum) -> list[Checksum]:
         """Return the results that were refused because another one was stored."""
         query = "SELECT result FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from seamless.errors import UsageError
 from seamless.transformer.source import LocatedSource, located_source
+from seamless.util.python_ast import python_tree
 
 # What every execution namespace offers besides pins, modules and globals.
 ALWAYS_KNOWN = frozenset({"PINS", "OUTPUTPIN", "FILESYSTEM", "__name__", "__package__", "__builtins__"})
@@ -156,9 +157,9 @@ def _undeclared(source: str, known: Collection[str], func: FunctionType | None) 
 
 def _parse(source: str) -> ast.Module:
     try:
-        return ast.parse(source)
+        return python_tree(source)
     except SyntaxError:
-        return ast.parse(f"({source}\n)")
+        return python_tree(f"({source}\n)")
 
 
 def _has_star_import(source: str) -> bool:

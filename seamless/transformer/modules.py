@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from seamless.errors import UsageError
+from seamless.util.python_ast import python_tree
 
 # The attribute by which a module that was built from a definition gives it back.
 DEFINITION_ATTRIBUTE = "__seamless_definition__"
@@ -62,7 +63,7 @@ def _package_code(package: ModuleType) -> dict[str, Any]:
 def _dependencies(text: str, name: str) -> list[str]:
     """Return the relative imports at top level, sorted."""
     try:
-        tree = ast.parse(text)
+        tree = python_tree(text)
     except SyntaxError as exc:
         raise UsageError(f"cannot embed module '{name}': line {exc.lineno}: {exc.msg}") from None
     found = set()

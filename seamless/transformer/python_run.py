@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seamless.transformer.freevars import global_names
 from seamless.transformer.namespace import ROOT, PrivateModules, is_registered, register_text, text_filename
+from seamless.util.python_ast import python_tree
 
 if TYPE_CHECKING:
     from traceback import TracebackException
@@ -178,12 +179,12 @@ def _compile(code: str, filename: str) -> _Program:
 
 def _parse(code: str, filename: str) -> ast.Module:
     try:
-        return ast.parse(code, filename)
+        return python_tree(code, filename)
     except SyntaxError as first:
         # One expression of several lines, as a lambda in parentheses is when the parentheses are left out. The
         # line break keeps the columns, the shift below the lines.
         try:
-            tree = ast.parse(f"(\n{code}\n)", filename)
+            tree = python_tree(f"(\n{code}\n)", filename)
         except SyntaxError:
             raise first from None
     return ast.increment_lineno(tree, -1)

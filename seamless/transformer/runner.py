@@ -273,11 +273,21 @@ def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
         for checksum, buffer in buffers.added.items():
             cache.tempref(checksum, buffer=buffer, scratch=True)
         _store_definition(submission)
+        _note_members(submission, done, buffers)
     for store in stores:
         if not store.set_result(tf, done.result):
             _replace_lost(store, tf, done.result)
     _write_record(submission, done)
     memory.set_result(tf, done.result)
+
+
+def _note_members(submission: Submission, done: Execution, buffers: Buffers) -> None:
+    """Note where the members of a scratch result come from: each may be the input of another step."""
+    members = [checksum for checksum in buffers.added if checksum != done.result]
+    for store in session.writable_result_stores():
+        add_reverse = getattr(store, "add_reverse", None)
+        if members and add_reverse is not None:
+            add_reverse(submission.tf, members)
 
 
 def _replace_lost(store: ResultStore, tf: Checksum, result: Checksum) -> None:
@@ -330,6 +340,8 @@ def _write_record(submission: Submission, done: Execution) -> None:
 
     record = minimal_record(submission.tf, done.result, done.usage)
     for store in stores:
+        if store.get_result(submission.tf) != done.result:
+            continue  # it keeps another result, with the record of that
         try:
             store.set_record(submission.tf, done.result, record)
         except (StoreError, ValueError) as exc:

@@ -12,6 +12,7 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from seamless.errors import UsageError
+from seamless.util.python_ast import python_tree
 
 _RESERVED = {
     "result": "the name of the result",
@@ -178,7 +179,7 @@ def _without_decorators(text: str, function: FunctionType) -> tuple[int, str]:
 
 def _single_def(text: str) -> ast.FunctionDef | None:
     try:
-        body = ast.parse(text).body
+        body = python_tree(text).body
     except SyntaxError:
         return None
     return body[0] if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else None
@@ -223,8 +224,7 @@ def _lambda_source(function: FunctionType) -> LocatedSource:
     text = "".join(_lines(function))
     try:
         # Notebook cells may have `await` at top level.
-        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree = compile(text, code.co_filename, "exec", flags=flags, dont_inherit=True)
+        tree = python_tree(text, code.co_filename, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except SyntaxError:
         raise _changed(function) from None
     found = [n for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno]
@@ -287,7 +287,7 @@ def _class_source_through_methods(cls: type) -> str | None:
             continue
         try:
             text = "".join(_lines(function))
-            tree = ast.parse(text)
+            tree = python_tree(text)
         except (UsageError, SyntaxError):
             continue
         for node in _classes(tree.body, cls.__qualname__.split(".")):

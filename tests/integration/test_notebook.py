@@ -27,12 +27,7 @@ def kernel(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_steps_run_in_a_notebook_blocking_and_awaited(kernel):
-    kernel(
-        "from seamless.transformer import direct, delayed, parallel\n"
-        "@direct\n"
-        "def double(x):\n"
-        "    return 2 * x\n"
-    )
+    kernel("from seamless.transformer import direct, delayed, parallel\n@direct\ndef double(x):\n    return 2 * x\n")
     assert kernel("print(double(21))") == "42\n"
     kernel("add = delayed(lambda a, b: a + b)")
     assert kernel("print(add(1, 2).run())") == "3\n"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seamless.cli.running.run_state import Run
     from seamless.stores.database import ResultDatabase
 
+_WRITTEN_LINES = 20  # of the unfinished result of a failed command
 TIMED_OUT = 124  # as `timeout` has it
 NO_RESULT = 1  # the command succeeded, but did not make its result
 
@@ -184,9 +185,18 @@ def failure_text(run: Run, outcome: Outcome) -> str:
     from seamless.transformer.bash.failure import exit_advice
 
     signal = f" (killed by signal {status - 128})" if status > 128 else ""
+    _show_written(outcome)
     text = f"the command failed with exit status {status}{signal}; nothing is kept (transformation {run.checksum})"
     advice = exit_advice(status, outcome.stderr)
     return f"{text}\n{advice}" if advice else text
+
+
+def _show_written(outcome: Outcome) -> None:
+    """Show on stderr the end of what a failed command has written to its result: stdout stays empty."""
+    written = getattr(outcome.original, "written", b"")
+    if written.strip():
+        lines = written.rstrip(b"\n").split(b"\n")[-_WRITTEN_LINES:]
+        show_output("stdout", b"\n".join(lines) + b"\n")
 
 
 def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:

@@ -15,7 +15,8 @@ class BashFailure(SeamlessStreamTransformationError):
     """A command that failed; `str()` is the complete text. `stdout`, `stderr`: captured output, as in BashResult.
 
     `exit_status`: as bash gives it, 128+N after signal N, 124 after the time limit, 130 when canceled, None when the
-    command never ran or succeeded without a result. `canceled`: stopped on request of the caller.
+    command never ran or succeeded without a result. `written`: the end of what it wrote to RESULT. `canceled`: stopped
+    on request of the caller.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class BashFailure(SeamlessStreamTransformationError):
         stderr: bytes = b"",
         usage: Usage | None = None,
         canceled: bool = False,
+        written: bytes = b"",
     ):
         super().__init__(text, exit_status=exit_status)
         self.stdout, self.stderr = stdout, stderr
         self.usage = usage if usage is not None else Usage()
         self.canceled = canceled
+        self.written = written
 
 
 class ResultProblem(Exception):

@@ -25,6 +25,7 @@ from seamless.transformer.outcome import Envelope, OutputHandler, Usage
 if TYPE_CHECKING:
     import threading
 
+_PARTIAL = 8000  # bytes of an unfinished result that a failure shows
 _BASH = "/bin/bash"
 
 
@@ -75,7 +76,7 @@ def run_bash(
         except StartError as exc:
             raise BashFailure(failure_text(str(exc), "", command)) from exc
         if done.stopped or done.exit_status:
-            raise _command_failure(done, command, envelope.timeout)
+            raise _command_failure(done, command, envelope.timeout, _written(workspace))
         result = _collect(workspace, transformation["__output__"][1], done, command, buffers)
     return BashResult(result, done.stdout, done.stderr, done.usage)
 
@@ -132,7 +133,17 @@ def _code(transformation: Mapping[str, Any], buffers: BufferAccess) -> str:
     return text
 
 
-def _command_failure(done: Finished, command: str, timeout: float | None) -> BashFailure:
+def _written(workspace: Workspace) -> bytes:
+    """Return the end of what a failed command has written to RESULT: often it says there what went wrong."""
+    try:
+        with open(os.path.join(workspace.directory, "RESULT"), "rb") as f:
+            f.seek(max(0, os.fstat(f.fileno()).st_size - _PARTIAL))
+            return f.read(_PARTIAL)
+    except OSError:
+        return b""  # there is none, or it is a directory
+
+
+def _command_failure(done: Finished, command: str, timeout: float | None, written: bytes) -> BashFailure:
     """Return the error for a command that was stopped or gave a non-zero status."""
     status = done.exit_status
     if done.stopped == "canceled":
@@ -143,19 +154,27 @@ def _command_failure(done: Finished, command: str, timeout: float | None) -> Bas
         advice = "Give the step a longer timeout, or less to do."
     else:
         reason, advice = exit_reason(status), exit_advice(status, done.stderr)
-    return _failure(done, reason, advice, command, exit_status=status)
+    return _failure(done, reason, advice, command, exit_status=status, written=written)
 
 
 def _failure(
-    done: Finished, reason: str, advice: str, command: str, *, exit_status: int | None, canceled: bool = False
+    done: Finished,
+    reason: str,
+    advice: str,
+    command: str,
+    *,
+    exit_status: int | None,
+    canceled: bool = False,
+    written: bytes = b"",
 ) -> BashFailure:
     return BashFailure(
-        failure_text(reason, advice, command, done.stdout, done.stderr),
+        failure_text(reason, advice, command, done.stdout + written, done.stderr),
         exit_status=exit_status,
         stdout=done.stdout,
         stderr=done.stderr,
         usage=done.usage,
         canceled=canceled,
+        written=written,
     )
 
 

@@ -352,3 +352,15 @@ def test_a_wait_for_the_same_step_is_announced(work: Path, seamless_run: Any, tm
     finally:
         go.touch()
     assert [run.communicate(timeout=60)[0] for run in (first, second)] == [b"hi\n"] * 2
+
+
+def test_a_file_made_with_scratch_is_computed_again_when_the_next_step_needs_it(seamless_run: Any) -> None:
+    seamless_run("--scratch", "seq 3 > numbers.txt")
+    done = seamless_run("-c", "tac numbers.txt")
+    assert (done.returncode, done.stdout) == (0, b"3\n2\n1\n")
+
+
+def test_the_end_of_the_unfinished_result_of_a_failed_command_is_shown_on_stderr(seamless_run: Any) -> None:
+    done = seamless_run("echo 'what went wrong'; exit 7")
+    assert (done.returncode, done.stdout) == (7, b"")
+    assert b"what went wrong\n" in done.stderr
