@@ -141,9 +141,10 @@ def transform_ipython(text: str) -> str:
 
 
 def _check_python(code: str, text: str, celltype: str) -> None:
+    from seamless.util.python_ast import python_tree
 
     try:
-        parse_python(code)
+        python_tree(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _invalid(text, celltype, error) from None
 
