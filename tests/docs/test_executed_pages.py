@@ -18,6 +18,10 @@ def test_the_examples_of_a_howto_do_what_the_page_says(page: str, run_page: RunP
     assert "\n\n".join(run_page((DOCS / "howto" / page).read_text(encoding="utf-8"))) == ""
 
 
+def test_the_examples_of_the_readme_do_what_it_says(run_page: RunPage) -> None:
+    assert "\n\n".join(run_page((DOCS.parent / "README.md").read_text(encoding="utf-8"))) == ""
+
+
 @pytest.mark.parametrize("page", HOWTO)
 def test_a_howto_has_examples(page: str) -> None:
     text = (DOCS / "howto" / page).read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+"""What a server serves: an ASGI application, and hooks for its start, its end, its status and its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from seamless.services.common.asgi import App, Receive, Scope, Send
+
+
+class Service:
+    """An ASGI application with the hooks that `serve` calls; subclass it, or give it an application.
+
+    `/healthcheck`, `/status` and `/metrics` are answered before the application is asked.
+    """
+
+    def __init__(self, app: App | None = None):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+    async def start(self) -> None:
+        """Prepare, in the event loop, before the first request. An error here is a failed start."""
+
+    def stop(self) -> None:
+        """End what waits: called in the event loop when the server begins to shut down. Must not block."""
+
+    async def close(self) -> None:
+        """Give everything back: called in the event loop after the last request."""
+
+    def status(self) -> dict[str, Any]:
+        """Return what `/status` shows beside the common fields."""
+        return {}
+
+    def metrics(self) -> Iterable[tuple[str, str, str, float]]:
+        """Return (name, kind, help, value) of further metrics; kind is `counter` or `gauge`, name has no prefix."""
+        return ()

@@ -1,0 +1,130 @@
+"""What a request may look like: its JSON, its fields, and the exact texts of the refusals.
+
+Clients compare these texts. Nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from seamless.checksum import Checksum
+from seamless.stores.facts import PROBE_KINDS
+
+PROTOCOL = ("seamless", "database", "2.2")
+
+MALFORMED = "Malformed request"
+UNKNOWN_TYPE = "Unknown request type"
+UNKNOWN_KEY = "Unknown key"
+READ_ONLY = "Database server is read-only"
+MALFORMED_RESULT = "Malformed PUT transformation result request: value must be a checksum"
+MALFORMED_RECORD = "Malformed PUT metadata request"
+MALFORMED_BUFFER_INFO = "Malformed PUT buffer info request"
+MALFORMED_EXPRESSION = "Malformed expression request (constraint violation)"
+MALFORMED_PROBE = "Malformed PUT bucket_probe request"
+
+Request = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """The answer is not a success: an HTTP status with a text for the client."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+def parse_request(body: bytes | bytearray) -> Request:
+    """Return the JSON object in `body`, which has a `type` that is text. Raises RefusedError (400)."""
+    try:
+        request = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RefusedError(400, MALFORMED) from None
+    if not isinstance(request, dict) or not isinstance(request.get("type"), str):
+        raise RefusedError(400, MALFORMED)
+    return request
+
+
+def _no_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities: they are not JSON, and the answer that repeats them would not be either."""
+    raise ValueError(name)
+
+
+def checksum(request: Request, field: str = "checksum", text: str = MALFORMED) -> Checksum:
+    """Return the checksum in a field. Raises RefusedError (400, `text`)."""
+    return as_checksum(request.get(field), text)
+
+
+def as_checksum(value: Any, text: str = MALFORMED) -> Checksum:
+    """Return 64 hexadecimal digits as a checksum. Raises RefusedError (400, `text`)."""
+    if isinstance(value, str) and len(value) == 64:
+        try:
+            return Checksum(value)
+        except ValueError:
+            pass  # refused below
+    raise RefusedError(400, text)
+
+
+def string(request: Request, field: str, text: str = MALFORMED) -> str:
+    """Return the string in a field, which can be stored. Raises RefusedError (400, `text`)."""
+    value = request.get(field)
+    if not isinstance(value, str) or not _is_unicode(value):
+        raise RefusedError(400, text)
+    return value
+
+
+def json_object(value: Any, text: str) -> dict[str, Any]:
+    """Return a JSON object, which may be one in a string. Raises RefusedError (400, `text`)."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            raise RefusedError(400, text) from None
+    if not isinstance(value, dict) or not _is_json(value):
+        raise RefusedError(400, text)
+    return value
+
+
+def plain_object(value: Any, text: str) -> dict[str, Any]:
+    """Return a JSON object. Raises RefusedError (400, `text`)."""
+    if isinstance(value, str):
+        raise RefusedError(400, text)
+    return json_object(value, text)
+
+
+def expression_key(request: Request) -> tuple[Checksum, list[Any], str, str]:
+    """Return input checksum, path, celltype and target celltype. Raises RefusedError (400)."""
+    path = request.get("path")
+    if not isinstance(path, list) or not _is_json(path):
+        raise RefusedError(400, MALFORMED_EXPRESSION)
+    celltype = string(request, "celltype", MALFORMED_EXPRESSION)
+    target = string(request, "target_celltype", MALFORMED_EXPRESSION)
+    return checksum(request), path, celltype, target
+
+
+def probe_key(request: Request, text: str = MALFORMED) -> tuple[str, str]:
+    """Return bucket kind and label. Raises RefusedError (400, `text`)."""
+    kind, label = string(request, "bucket_kind", text), string(request, "label", text)
+    if kind not in PROBE_KINDS or not label:
+        raise RefusedError(400, text)
+    return kind, label
+
+
+def _is_unicode(value: str) -> bool:
+    """Tell whether a string has a UTF-8 form: JSON can hold halves of surrogate pairs."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_json(value: Any) -> bool:
+    """Tell whether a parsed value can be written again: 1e999 has become infinite, and depth is limited twice."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,120 @@
+"""The result database as the server uses it: many writes in one transaction, reads that never wait.
+
+What is kept and what is refused is decided below, in `seamless.stores.database`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from seamless.errors import StoreError, StoreFullError
+from seamless.services.database.requests import RefusedError
+from seamless.services.database.writes import SetResult, Write
+from seamless.stores.connection import Database
+from seamless.stores.database import ResultDatabase
+from seamless.stores.errors import ConflictError, MalformedValueError, UnknownResultError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+T = TypeVar("T")
+
+# What a write may answer without harm to the others of its group.
+_REFUSALS = (RefusedError, ConflictError, UnknownResultError, MalformedValueError)
+
+
+class KeptAnother:
+    """The outcome of a write of a result where another one was, and is, stored."""
+
+
+Outcome = BaseException | KeptAnother | None
+
+
+class _GroupDatabase(Database):
+    """A database whose transactions may be made members of a larger one. For one thread."""
+
+    _open_transaction: Connection | None = None
+
+    def together(self, action: Callable[[], T]) -> T:
+        """Run `action` in one transaction, with every transaction that it asks for as a part of it."""
+
+        def whole(connection: Connection) -> T:
+            self._open_transaction = connection
+            try:
+                return action()
+            finally:
+                self._open_transaction = None
+
+        return super().transaction(whole)
+
+    def transaction(self, action: Callable[[Connection], T]) -> T:
+        connection = self._open_transaction
+        if connection is None:
+            return super().transaction(action)
+        connection.execute("SAVEPOINT member")
+        try:
+            value = action(connection)
+        except BaseException:
+            if connection.in_transaction:  # an error such as a full disk may have ended the whole
+                connection.execute("ROLLBACK TO member")
+                connection.execute("RELEASE member")
+            raise
+        connection.execute("RELEASE member")
+        return value
+
+
+class WritingDatabase(ResultDatabase):
+    """The connection of the writer thread. Raises StoreError if the file may not be written."""
+
+    _database: _GroupDatabase
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        if not self.writable:
+            what = path if os.path.exists(path) else os.path.dirname(os.path.abspath(path))
+            self.close()
+            raise StoreError(f"cannot write to {what}; make it writable, or leave out --writable")
+        plain = self._database
+        self._database = _GroupDatabase(plain.path, writable=True, create=True)
+        plain.close()
+
+    def write_all(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Write all in one transaction; return for each None, KeptAnother, or the exception that refused it.
+
+        If something unforeseen befalls the whole, each is tried for itself. Raises nothing but what ends a thread.
+        """
+        try:
+            return self._database.together(lambda: self._members(writes))
+        except Exception as exc:  # noqa: BLE001 - the main loop of the writer thread: every client gets its answer
+            if len(writes) == 1 or (isinstance(exc, StoreError) and not isinstance(exc, StoreFullError)):
+                return [exc] * len(writes)
+        return [outcome for write in writes for outcome in self.write_all([write])]
+
+    def _members(self, writes: Sequence[Write]) -> list[Outcome]:
+        outcomes: list[Outcome] = [None] * len(writes)
+        results = [(i, write) for i, write in enumerate(writes) if isinstance(write, SetResult)]
+        for (i, _), kept in zip(results, self.set_results(pair for _, pair in results), strict=True):
+            outcomes[i] = None if kept else KeptAnother()
+        for i, write in enumerate(writes):
+            if not isinstance(write, SetResult):
+                try:
+                    write(self)
+                except _REFUSALS as exc:
+                    outcomes[i] = exc
+        return outcomes
+
+
+class ReadingDatabase(ResultDatabase):
+    """A connection for reading. An impatient one raises StoreError at once while another process holds the file."""
+
+    def __init__(self, path: str, *, beside_writer: bool, impatient: bool = False):
+        # The file is opened for writing where it is also written, so that SQLite keeps the files of WAL mode alike.
+        super().__init__(path, writable=beside_writer, create=False)
+        if impatient:
+            self._database.busy_timeout = 0.0
+
+    def warm(self) -> Any:
+        """Open the file now. Raises StoreError."""
+        return self._read(lambda c: c.execute("SELECT 1 FROM transformation LIMIT 1").fetchone(), None)
