@@ -14,6 +14,7 @@ from seamless.errors import SeamlessError
 
 WAIT = 20.0  # seconds until the launcher must have written the file
 POLL = 0.1
+_OURS = ("pid", "port", "token", "status")  # what tells one launch from another
 
 
 class StatusFileError(SeamlessError):
@@ -74,8 +75,8 @@ class StatusFile:
                 present = json.loads(f.read())
         except (OSError, ValueError):
             return  # taken away, or being written by somebody else: no longer ours
-        if present == mine:
-            self._write({**mine, "status": "stale", "exit_reason": reason})
+        if isinstance(present, dict) and all(present.get(key) == mine.get(key) for key in _OURS):
+            self._write({**present, "status": "stale", "exit_reason": reason})
 
     def _write(self, fields: dict[str, Any]) -> None:
         temporary = self.path + ".tmp"

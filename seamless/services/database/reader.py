@@ -1,0 +1,76 @@
+"""The readers: quick lookups in the event loop itself, everything else in a few threads beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from seamless.errors import StoreError
+from seamless.services.database.reads import QUICK, read
+from seamless.services.database.served import ReadingDatabase
+from seamless.stores.filesystem import on_network
+
+if TYPE_CHECKING:
+    from seamless.services.database.requests import Request
+
+_THREADS = 4
+_REOPEN_EVERY = 1.0  # seconds; a file that is only read here may be exchanged, or get its first writer, elsewhere
+
+
+class Reader:
+    """Connections for reading. `beside_writer`: this process also writes the file."""
+
+    def __init__(self, path: str, *, beside_writer: bool):
+        self._path, self._beside_writer = path, beside_writer
+        self._local = threading.local()
+        self._opened: list[ReadingDatabase] = []
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="SeamlessDatabaseReader")
+        self._here: ReadingDatabase | None = None
+        self._reopen_at = time.monotonic() + _REOPEN_EVERY
+        first = self._open(impatient=True)
+        first.warm()
+        if not on_network(path):  # there, even the quickest lookup may have to wait for a disk elsewhere
+            self._here = first
+
+    def quick(self, request: Request) -> tuple[bool, str | None]:
+        """Answer at once, in the calling thread: (True, answer), or (False, None) if that may take long.
+
+        Raises RefusedError, StoreError.
+        """
+        if self._here is None or request["type"] not in QUICK:
+            return False, None
+        if not self._beside_writer and time.monotonic() > self._reopen_at:
+            self._refresh()
+        try:
+            return True, read(self._here, request)
+        except StoreError:  # another process holds the file, or something worse: found out where waiting is harmless
+            return False, None
+
+    async def read(self, request: Request) -> str | None:
+        """Return the text of the answer, or None for an unknown key. Raises RefusedError, StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, request)
+
+    async def close(self) -> None:
+        """Finish what is being read and close the file."""
+        await asyncio.to_thread(self._pool.shutdown)
+        for database in self._opened:
+            database.close()
+
+    def _read(self, request: Request) -> str | None:
+        database: ReadingDatabase | None = getattr(self._local, "database", None)
+        if database is None:
+            database = self._local.database = self._open()
+        return read(database, request)
+
+    def _open(self, *, impatient: bool = False) -> ReadingDatabase:
+        database = ReadingDatabase(self._path, beside_writer=self._beside_writer, impatient=impatient)
+        self._opened.append(database)
+        return database
+
+    def _refresh(self) -> None:
+        self._reopen_at = time.monotonic() + _REOPEN_EVERY
+        for database in list(self._opened):
+            database.close()  # the next use opens it again
