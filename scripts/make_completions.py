@@ -22,7 +22,7 @@ PARSERS = {"seamless-run": "seamless.cli.run_options:build_parser"}
 RUNS_COMMANDS = {"seamless-run"}
 
 # what the metavar of a value says about its kind
-FILES = {"FILE", "LIST", "PATH", "FILE|DIR"}
+FILES = {"FILE", "LIST", "PATH", "FILE|DIR", "FILE|DIR|CHECKSUM", "CHECKSUM|FILE"}
 DIRECTORIES = {"DIR", "DIRECTORY"}
 
 BASH_HEAD = r"""# shellcheck shell=bash

@@ -23,8 +23,8 @@ LATER = "is not in this version"
 
 # What a case needs that this version does not have: commands, and options of seamless-run.
 MISSING_COMMANDS = {
-    "seamless-upload", "seamless-download", "seamless-run-transformation", "seamless-resolve", "seamless-fingertip",
-    "seamless-cancel", "seamless-queue", "seamless-queue-finish", "seamless-probe", "seamless-init", "_seamlessify",
+    "seamless-run-transformation", "seamless-cancel", "seamless-queue", "seamless-queue-finish", "seamless-probe",
+    "seamless-init", "_seamlessify",
 }  # fmt: skip
 MISSING_OPTIONS = {"--qsubmit", "--queue", "--write-remote-job"}
 

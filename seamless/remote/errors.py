@@ -32,6 +32,7 @@ class TransportError(RemoteError):
     """The service was not reached, or its answer is cut off or is not HTTP."""
 
     retry = True
+    stale = False  # whether a connection that had been used before was closed without a word: a new one may do
 
 
 class RefusedError(RemoteError):

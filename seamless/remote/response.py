@@ -12,14 +12,22 @@ from seamless.remote.errors import TransportError
 TYPE_CHECKING = False  # that of `typing`, which takes longer to import than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Hasher(Protocol):
+        """What looks at the bytes of a body while they come."""
+
+        def update(self, data: memoryview, /) -> None: ...
+        def finish(self) -> None: ...
 
     Receive = Callable[[Any], int]  # fills (part of) a buffer; 0 at the end of the stream
 
 _HEAD_LIMIT = 1 << 16
 _LINE_LIMIT = 1 << 10
 _INFORMATIONAL_LIMIT = 10
-_PIECE = 1 << 16
+_PIECE = 1 << 14
+_LARGE_PIECE = 1 << 20
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _NO_BODY = (204, 304)
 
 
@@ -59,6 +67,12 @@ class Source:
         del self._data[: end + len(mark)]
         return found
 
+    def ahead(self, beginning: bytes) -> bool:
+        """Tell whether the next bytes are `beginning`, without using them up."""
+        while len(self._data) < len(beginning) and beginning.startswith(bytes(self._data)) and self.fill():
+            continue
+        return self._data.startswith(beginning)
+
     def readinto(self, view: memoryview) -> int:
         """Fill (part of) `view`; 0 at the end of the stream."""
         if not self._data:
@@ -77,14 +91,14 @@ class Response:
     `complete` when the body has been read to its end; only then may the connection be used again (`reusable`).
     """
 
-    def __init__(self, source: Source, method: str):
+    def __init__(self, source: Source, method: str, *, reuse: bool = True):
         self._source = source
         self.status, version, self.headers = _final_head(source)
         self.complete = False
         self._left: int | None = None  # bytes of the body or chunk still to come; None: to the end of the stream
         self._chunked = False
         connection = self.headers.get("connection", "").lower()
-        self._keep_alive = "close" not in connection if version == 1 else "keep-alive" in connection
+        self._keep_alive = reuse and ("close" not in connection if version == 1 else "keep-alive" in connection)
         coding = self.headers.get("transfer-encoding")
         length = self.headers.get("content-length")
         if method == "HEAD" or self.status in _NO_BODY:
@@ -162,12 +176,9 @@ class Response:
     def _next_chunk(self) -> bool:
         """Read the line before a chunk; False, and the body is complete, if it is the last."""
         line = self._source.until(b"\r\n", _LINE_LIMIT, "chunk size").split(b";")[0].strip()
-        try:
-            if not line.isalnum():  # int() also takes a sign and underscores
-                raise ValueError
-            self._left = int(line, 16)
-        except ValueError:
-            raise TransportError(f"its answer has a chunk of the size {line[:40]!r}") from None
+        if not line or line.strip(_HEX_DIGITS):  # int() also takes a sign, a prefix and underscores
+            raise TransportError(f"its answer has a chunk of the size {line[:40]!r}")
+        self._left = int(line, 16)
         if self._left:
             return True
         while self._source.until(b"\r\n", _HEAD_LIMIT, "trailer"):
@@ -180,16 +191,20 @@ class Response:
             raise TransportError("its answer has a chunk that is longer than announced")
 
 
-def into_memory(response: Response, length: int, seen: Callable[[memoryview], None] | None = None) -> bytes:
-    """Read a body of known length with no copy; `seen` is called with each part of it as it comes."""
+def into_memory(response: Response, length: int, hasher: Hasher | None = None) -> bytes:
+    """Read a body of known length with no copy; `hasher` gets each part of it as it comes."""
     file = io.BytesIO(bytes(length))  # takes over these bytes, for they are nobody else's
     with file.getbuffer() as view:
-        done = 0
-        while done < length:
-            n = response.readinto(view[done : done + (1 << 20)])
-            if seen is not None:
-                seen(view[done : done + n])
-            done += n
+        try:
+            done = 0
+            while done < length:
+                n = response.readinto(view[done : done + _LARGE_PIECE])
+                if hasher is not None:
+                    hasher.update(view[done : done + n])
+                done += n
+        finally:
+            if hasher is not None:
+                hasher.finish()  # from here on it holds no part of the memory
     return file.getvalue()
 
 

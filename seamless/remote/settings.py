@@ -1,4 +1,4 @@
-"""What the environment says about remote clients: timeouts in seconds, limits, debugging. Read at each use of a client."""
+"""What the environment says about clients of services: timeouts in seconds, limits, debugging."""
 
 from __future__ import annotations
 

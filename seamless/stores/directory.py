@@ -19,12 +19,11 @@ from seamless.stores import verify
 from seamless.stores.errors import store_error
 from seamless.stores.filesystem import flat, regular_file_stat, remove_file
 from seamless.stores.incoming import Group
-from seamless.stores.layout import FORMS, Layout, buffer_of, is_temporary
+from seamless.stores.layout import FORMS, LENGTH, Layout, buffer_of, is_temporary
 from seamless.stores.verify import Bad, Mismatch, Verdicts
 
 T = TypeVar("T")
 
-_EMPTY = Checksum.of(b"").hex()
 _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 28
 _LISTING_PAYS = 64  # names asked in one directory, from which one listing is cheaper than asking for each
@@ -37,12 +36,21 @@ class BufferDirectory:
     """A directory of buffers.
 
     `writable` becomes False when the directory may not be written. `durable=False` leaves it to the system when
-    bytes reach the disk: a power failure may then lose buffers (never falsify them).
+    bytes reach the disk: a power failure may then lose buffers (never falsify them). `prefix`: whether buffers are in
+    subdirectories named by their first two digits; None: as it is found, and in a new directory they are.
     Raises StoreError if `path` cannot be used; all methods raise StoreError, StoreFullError, StoreReadOnlyError.
     """
 
+    _empty = Checksum.of(b"").hex()  # the only buffer without bytes
+
     def __init__(
-        self, path: str | os.PathLike[str], *, writable: bool = True, create: bool = True, durable: bool = True
+        self,
+        path: str | os.PathLike[str],
+        *,
+        writable: bool = True,
+        create: bool = True,
+        durable: bool = True,
+        prefix: bool | None = None,
     ):
         self.name = os.path.abspath(path)
         self.lock_timeout = 120.0  # seconds after which the .LOCK file of another writer is ignored
@@ -58,7 +66,7 @@ class BufferDirectory:
                     raise StoreError(f"there is no buffer directory {self.name}")
                 os.makedirs(self.name, exist_ok=True)
             self.writable = writable and os.access(self.name, os.W_OK | os.X_OK)
-            self._layout = Layout(self.name, create=self.writable)
+            self._layout = Layout(self.name, create=self.writable, prefix=prefix)
         except OSError as exc:
             raise store_error(exc, self.name) from exc
 
@@ -141,12 +149,12 @@ class BufferDirectory:
         """Return the uncompressed length in bytes, or None if absent. Decompresses if nothing else tells."""
         base = self._layout.base(checksum.hex())
         status = regular_file_stat(base)
-        if status is not None and (status.st_size or checksum.hex() == _EMPTY):
+        if status is not None and (status.st_size or checksum.hex() == self._empty):
             return status.st_size
         if not self._exists(checksum.hex()):
             return None
         try:
-            with open(base + ".BUFFERLENGTH", "rb") as f:
+            with open(base + LENGTH, "rb") as f:
                 text = f.read(32).strip()
             if text.isdigit():
                 return int(text)
@@ -235,7 +243,7 @@ class BufferDirectory:
         base = self._layout.base(checksum.hex())
         try:
             removed = [remove_file(base + form) for form in FORMS]
-            remove_file(base + ".BUFFERLENGTH")
+            remove_file(base + LENGTH)
         except OSError as exc:
             raise store_error(exc, self.name) from exc
         return any(removed)
@@ -280,9 +288,11 @@ class BufferDirectory:
             if attempts == _ATTEMPTS or all(verify.unchanged(b) for b in bad):
                 raise self._quarantine(checksum, bad)
 
-    def _try_forms(self, base: str, use: Callable[[io.FileIO, str], T]) -> tuple[T | None, list[Bad]]:
+    def _try_forms(
+        self, base: str, use: Callable[[io.FileIO, str], T], forms: Sequence[str] = FORMS
+    ) -> tuple[T | None, list[Bad]]:
         bad: list[Bad] = []
-        for form in FORMS:
+        for form in forms:
             raw = verify.open_regular(base + form)
             if raw is None:
                 continue
@@ -303,11 +313,14 @@ class BufferDirectory:
         """Raise Mismatch unless the file has the checksum; hash it only if no verdict is known."""
         state = verify.state_of(os.fstat(raw.fileno()))
         verdict = self._verdicts.get(state)
-        digest = verdict.digest if verdict is not None else verify.digest_of(raw, suffix)
+        digest = verdict.digest if verdict is not None else self._digest_of(raw, suffix)
         if digest != checksum.bytes():
             raise Mismatch(digest)
         if verdict is None:
             self._verdicts.add(state, digest)
+
+    def _digest_of(self, raw: io.FileIO, suffix: str) -> bytes:
+        return verify.digest_of(raw, suffix)
 
     def _wait_for_writer(self, base: str, deadline: float) -> bool:
         """Wait while another writer holds a fresh lock; True if there was one, so that one must look again."""
@@ -329,7 +342,7 @@ class BufferDirectory:
         base = self._layout.base(name)
         for form in FORMS:
             status = regular_file_stat(base + form)
-            if status is not None and (status.st_size or name == _EMPTY):
+            if status is not None and (status.st_size or name == self._empty):
                 return True
         return False
 

@@ -4,6 +4,7 @@ StoreError
   ConflictError           a write contradicts what is stored (HTTP 409); `.reason` is the exact text
   UnknownResultError      a contest of a result that is not the stored one (HTTP 404)
   MalformedValueError     (ValueError) a value that may not be stored (HTTP 400)
+  NotAFileError           something that is not a regular file has the name of a buffer
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class UnknownResultError(StoreError):
 
 class MalformedValueError(StoreError, ValueError):
     """The value may not be stored: it lacks a field, or a field has another type or length."""
+
+
+class NotAFileError(StoreError):
+    """Something that is not a regular file has the name of a buffer."""
 
 
 def store_error(exc: OSError, directory: str, *, needed: int | None = None) -> StoreError:

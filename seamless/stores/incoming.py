@@ -13,7 +13,7 @@ from typing import Any
 
 from seamless.stores.errors import store_error
 from seamless.stores.filesystem import fsync_directory, remove_file, write_all
-from seamless.stores.layout import INCOMING, Layout, make_subdirectory
+from seamless.stores.layout import INCOMING, LENGTH, Layout, make_subdirectory
 from seamless.stores.verify import Verdicts, state_of
 
 _CHUNK = 1 << 20
@@ -108,7 +108,7 @@ class Group:
     def __init__(self, layout: Layout, verdicts: Verdicts, *, durable: bool):
         self.stored = 0  # buffers that have got their names
         self._layout, self._verdicts, self._durable = layout, verdicts, durable
-        self._pending: dict[str, tuple[int, str, bytes]] = {}  # temporary path -> (descriptor, hex, digest)
+        self._pending: dict[str, tuple[int, str, bytes, str]] = {}  # temporary path -> (fd, hex, digest, form)
         self._directories: set[str] = set()
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class Group:
             fd, path = self._new_file(hexsum)
         except OSError as exc:
             raise store_error(exc, self._layout.root) from exc
-        self._pending[path] = (fd, "", b"")
+        self._pending[path] = (fd, "", b"", "")
         return fd, path
 
     def write(self, fd: int, data: Any) -> None:
@@ -130,10 +130,9 @@ class Group:
         except OSError as exc:
             raise store_error(exc, self._layout.root, needed=len(data)) from exc
 
-    def named(self, path: str, digest: bytes) -> None:
-        """Say what the temporary file holds."""
-        fd, _, _ = self._pending[path]
-        self._pending[path] = (fd, digest.hex(), digest)
+    def named(self, path: str, digest: bytes, form: str = "") -> None:
+        """Say what the temporary file holds: a form (`.zst`, `.gz`) of the bytes with this digest."""
+        self._pending[path] = (self._pending[path][0], digest.hex(), digest, form)
 
     def adopt(self, source: str, fd: int, digest: bytes) -> bool:
         """Take over a complete file, open as `fd`, by a second link to it; False where there can be none."""
@@ -142,7 +141,7 @@ class Group:
             os.link(source, path)
         except OSError:
             return False
-        self._pending[path] = (os.dup(fd), digest.hex(), digest)
+        self._pending[path] = (os.dup(fd), digest.hex(), digest, "")
         return True
 
     def add(self, hexsum: str, data: Any) -> bytes:
@@ -157,7 +156,7 @@ class Group:
 
     def discard(self, path: str) -> None:
         """Remove a temporary file."""
-        fd, _, _ = self._pending.pop(path)
+        fd = self._pending.pop(path)[0]
         os.close(fd)
         remove_file(path)
 
@@ -201,17 +200,17 @@ class Group:
 
     def _write_back(self) -> None:
         if self._durable and len(self._pending) > 1:
-            for fd, _, _ in self._pending.values():
+            for fd, *_ in self._pending.values():
                 # Starts the writing of all of them, so that the disk works on more than one at a time.
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        for fd, _, _ in self._pending.values():
+        for fd, *_ in self._pending.values():
             os.fchmod(fd, 0o444)
             if self._durable:
                 os.fsync(fd)
 
     def _name(self, path: str) -> None:
-        fd, hexsum, digest = self._pending[path]
-        final = self._layout.base(hexsum)
+        fd, hexsum, digest, form = self._pending[path]
+        final = self._layout.base(hexsum) + form
         try:
             os.rename(path, final)
         except FileNotFoundError:
@@ -221,7 +220,8 @@ class Group:
         self.stored += 1
         self._verdicts.add(state_of(os.fstat(fd)), digest, durable=self._durable)
         os.close(fd)
-        remove_file(final + ".BUFFERLENGTH")
+        if not form:
+            remove_file(final + LENGTH)  # the file itself tells it now
         self._directories.add(self._layout.directory(hexsum))
 
     def _make_directory(self, hexsum: str) -> None:

@@ -12,18 +12,24 @@ from collections.abc import Iterator
 
 MARKER = ".HASHSERVER_PREFIX"
 FORMS = ("", ".zst", ".gz")  # in the order in which they are looked for
+LENGTH = ".BUFFERLENGTH"  # beside compressed forms: the uncompressed length in decimal digits
 INCOMING = ".incoming"
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _SUBDIRECTORY_MODE = 0o3775  # setgid: files belong to the group; sticky: nobody removes those of others
 
 
 class Layout:
-    """Where the files of a buffer directory are. `prefix` is None while an empty directory does not tell."""
+    """Where the files of a buffer directory are. `prefix` is None while an empty directory does not tell.
 
-    def __init__(self, root: str, *, create: bool):
+    `prefix`: the layout to use; None: the one that is found, and for a new directory the prefix layout.
+    """
+
+    def __init__(self, root: str, *, create: bool, prefix: bool | None = None):
         self.root = root
-        self._prefix: bool | None = True if os.path.exists(f"{root}/{MARKER}") else detect(root)
-        if create and self._prefix is None:
+        self._prefix = prefix
+        if prefix is None:
+            self._prefix = True if os.path.exists(f"{root}/{MARKER}") else detect(root)
+        if create and (prefix or self._prefix is None):
             self._prefix = True
             _write_marker(root)
 

@@ -11,14 +11,17 @@ import os
 import stat
 import threading
 import time
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 from seamless.errors import StoreError
+from seamless.stores.errors import NotAFileError
 
 CHUNK = 1 << 20
 _LIMIT = 50_000  # verdicts; about 10 MB
 
 State = tuple[int, int, int, int]
+NewHash = Callable[[], Any]  # a hash function of `hashlib`
 
 
 class Mismatch(Exception):
@@ -77,7 +80,7 @@ class Verdicts:
 def open_regular(path: str) -> io.FileIO | None:
     """Open a file for reading without ever blocking on a pipe; None if there is none.
 
-    Raises StoreError if it is not a regular file or may not be read.
+    Raises NotAFileError if it is not a regular file, StoreError if it may not be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -87,16 +90,16 @@ def open_regular(path: str) -> io.FileIO | None:
         raise StoreError(f"cannot read the buffer {path}: {exc.strerror}") from exc
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise StoreError(f"cannot read the buffer {path}: it is not a regular file; move it away")
+        raise NotAFileError(f"cannot read the buffer {path}: it is not a regular file; move it away")
     return io.FileIO(fd, closefd=True)
 
 
-def digest_of(raw: io.FileIO, suffix: str) -> bytes:
+def digest_of(raw: io.FileIO, suffix: str, new: NewHash = hashlib.sha256) -> bytes:
     """Hash all (decompressed) bytes of a file in constant memory; its position is 0 afterwards.
 
     Raises Mismatch if the compressed data is damaged.
     """
-    hasher = hashlib.sha256()
+    hasher = new()
     try:
         with decompressed(io.FileIO(os.dup(raw.fileno())), suffix) as source:
             view = memoryview(bytearray(CHUNK))

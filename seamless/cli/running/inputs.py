@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from seamless.cli.commandline.plan import Input
     from seamless.cli.common import Messages
-    from seamless.stores.embedded import EmbeddedStore
+    from seamless.cli.storage import Storage
 
 _SMALL = 1 << 20  # bytes; files up to this size are hashed in one go
 
@@ -164,7 +164,7 @@ def raw_checksum(path: str) -> str:
 # --- into the store -------------------------------------------------------------------------------
 
 
-def store_inputs(inputs: Sequence[HashedInput], store: EmbeddedStore, *, again: bool = False) -> tuple[int, int]:
+def store_inputs(inputs: Sequence[HashedInput], store: Storage, *, again: bool = False) -> tuple[int, int]:
     """Store what is not stored yet; return the number of new buffers and their bytes.
 
     `again`: store also what seems to be there (after a corrupted buffer was found).
@@ -189,15 +189,16 @@ def store_inputs(inputs: Sequence[HashedInput], store: EmbeddedStore, *, again: 
     return count, total
 
 
-def _ingest(store: EmbeddedStore, path: str, checksum: str, *, raw: bool) -> int:
+def _ingest(store: Storage, path: str, checksum: str, *, raw: bool) -> int:
+    from seamless.cli.storage import take_in
     from seamless.compression_utils import open_decompressed, strip_compression_suffix
 
     suffix = None if raw else strip_compression_suffix(path)[1]
     if suffix is None:
-        found, length = store.buffers.ingest(path)
+        found, length = take_in(store.buffers, path)
     else:
         with open_decompressed(path, suffix) as f:
-            found, length = store.buffers.ingest(f)
+            found, length = take_in(store.buffers, f)
     if found.hex() != checksum:
         raise SeamlessError(
             f"input '{path}' has changed while it was read ({checksum[:12]}.. -> {found.hex()[:12]}..): "
@@ -206,21 +207,21 @@ def _ingest(store: EmbeddedStore, path: str, checksum: str, *, raw: bool) -> int
     return length
 
 
-def _require(entry: HashedInput, store: EmbeddedStore) -> None:
+def _require(entry: HashedInput, store: Storage) -> None:
     """Raise UsageError unless the content of an input that is known by its checksum only can be had."""
     checksum = Checksum(entry.checksum)
     if entry.kind == "file":
         if not store.buffers.has([checksum])[0] and not _recomputed(checksum):
             raise UsageError(
                 f"input '{entry.name}' exists only as {entry.name}.CHECKSUM, and its content ({checksum}) is not in "
-                f"{store.directory}: bring back the file itself, or run the step that made it again"
+                f"{store.buffers.name}: bring back the file itself, or run the step that made it again"
             )
         return
     data = store.buffers.get(checksum) or _index_from_sidecar(entry, store) or _recomputed(checksum)
     if data is None:
         raise UsageError(
             f"input '{entry.name}' exists only as {entry.name}.CHECKSUM, and its index ({checksum}) is not in "
-            f"{store.directory}: bring back the directory itself, or run the step that made it again"
+            f"{store.buffers.name}: bring back the directory itself, or run the step that made it again"
         )
     from seamless.celltypes import parse
 
@@ -230,7 +231,7 @@ def _require(entry: HashedInput, store: EmbeddedStore) -> None:
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise UsageError(
-            f"input '{entry.name}': the content of '{entry.name}/{gone[0]}'{more} is not in {store.directory}: "
+            f"input '{entry.name}': the content of '{entry.name}/{gone[0]}'{more} is not in {store.buffers.name}: "
             "bring back the directory itself, or run the step that made it again"
         )
 
@@ -246,7 +247,7 @@ def _recomputed(checksum: Checksum) -> bytes | None:
     return content
 
 
-def _index_from_sidecar(entry: HashedInput, store: EmbeddedStore) -> bytes | None:
+def _index_from_sidecar(entry: HashedInput, store: Storage) -> bytes | None:
     """Store and return the index that `NAME.INDEX` holds, if it is the right one."""
     try:
         with open(entry.name + ".INDEX", "rb") as f:

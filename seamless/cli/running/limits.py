@@ -10,9 +10,19 @@ from seamless.cli.common import format_size, is_terminal, parse_size
 from seamless.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from seamless.cli.common import Messages
-    from seamless.cli.running.targets import TargetResult
-    from seamless.stores.embedded import EmbeddedStore
+    from seamless.cli.storage import Storage
+
+    class Wanted(Protocol):
+        """A file or directory that is to be brought to `local`."""
+
+        local: str
+        files: dict[str, str]
+
+        def size(self, store: Storage, /) -> int | None: ...
+
 
 _MAX_FILES = 2000
 _MAX_SIZE = 500_000_000
@@ -35,7 +45,7 @@ class DownloadLimits:
         if text := os.environ.get("SEAMLESS_MAX_DOWNLOAD_SIZE"):
             self.max_size = parse_size(text, "SEAMLESS_MAX_DOWNLOAD_SIZE")
 
-    def allow(self, result: TargetResult, store: EmbeddedStore, messages: Messages) -> bool:
+    def allow(self, result: Wanted, store: Storage, messages: Messages) -> bool:
         """Tell whether to bring the files of `result` here."""
         if self.confirm == "yes":
             return True

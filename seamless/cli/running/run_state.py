@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seamless.cli.run_options import Options
     from seamless.cli.running.inputs import HashedInput
     from seamless.cli.running.targets import TargetResult
-    from seamless.stores.embedded import EmbeddedStore
+    from seamless.cli.storage import Storage
 
 
 class Run:
@@ -27,7 +27,7 @@ class Run:
         self.plan: Plan
         self.inputs: list[HashedInput] = []
         self.description: Description
-        self._store: EmbeddedStore | None = None
+        self._store: Storage | None = None
         self.uploaded = (0, 0)  # buffers, bytes
         self.cached = False
         self.result: Checksum | None = None
@@ -46,21 +46,18 @@ class Run:
         return self.options.download and not self.options.scratch
 
     @property
-    def store(self) -> EmbeddedStore:
-        """The cache directory of the project and stage, opened at first use. Raises StoreError, UsageError."""
+    def store(self) -> Storage:
+        """The stores of the project and stage, opened at first use. Raises StoreError, UsageError."""
         if self._store is None:
-            from seamless.cli.run_options import split_scope
-            from seamless.config.embedded import activate_embedded
+            from seamless.cli.storage import open_storage
 
-            project, subproject = split_scope(self.options.project, "--project")
-            stage, _ = split_scope(self.options.stage, "--stage")
-            self._store = activate_embedded(project=project, subproject=subproject, stage=stage)
+            self._store = open_storage(project=self.options.project, stage=self.options.stage)
         return self._store
 
     def close(self) -> None:
-        """Release the database of results, if it was opened."""
-        if self._store is not None and (close := getattr(self._store.results, "close", None)) is not None:
-            close()
+        """Release the stores, if they were opened."""
+        if self._store is not None:
+            self._store.close()
 
     @property
     def journal_path(self) -> str:

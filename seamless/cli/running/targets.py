@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seamless.cli.commandline.plan import Target
     from seamless.cli.common import Messages
     from seamless.cli.running.limits import DownloadLimits
-    from seamless.stores.embedded import EmbeddedStore
+    from seamless.cli.storage import Storage
 
 
 class TargetResult:
@@ -44,7 +44,7 @@ class TargetResult:
             self.index_bytes = canonical_json(self.files)
             self.checksum = Checksum.of(self.index_bytes).hex()
 
-    def size(self, store: EmbeddedStore) -> int | None:
+    def size(self, store: Storage) -> int | None:
         """Return the bytes of all files, None if a length is unknown."""
         total = 0
         for checksum in self.files.values():
@@ -65,7 +65,7 @@ def read_index(data: bytes) -> dict[str, str]:
     return index
 
 
-def write_sidecars(results: Sequence[TargetResult], store: EmbeddedStore) -> None:
+def write_sidecars(results: Sequence[TargetResult], store: Storage) -> None:
     """Write `L.CHECKSUM` (and `L.INDEX`) of each target; the index buffers are stored, for the next step to find."""
     indices = [
         (Checksum(r.checksum), r.index_bytes) for r in results if r.checksum is not None and r.index_bytes is not None
@@ -94,7 +94,7 @@ def _earlier_index(local: str) -> dict[str, str]:
 
 
 def download(
-    results: Sequence[TargetResult], store: EmbeddedStore, limits: DownloadLimits, messages: Messages
+    results: Sequence[TargetResult], store: Storage, limits: DownloadLimits, messages: Messages
 ) -> dict[str, bool]:
     """Bring the files of each target here; return {local name: done}. Raises CacheMissError, OSError, StoreError.
 
@@ -116,7 +116,7 @@ def download(
     return done
 
 
-def _fetch(store: EmbeddedStore, checksum: Checksum, local: str) -> None:
+def _fetch(store: Storage, checksum: Checksum, local: str) -> None:
     """Have the content of `checksum` at `local`, unless it is there already."""
     path = os.path.realpath(local) if os.path.islink(local) else local
     if os.path.isdir(path):
@@ -124,11 +124,13 @@ def _fetch(store: EmbeddedStore, checksum: Checksum, local: str) -> None:
     if os.path.isfile(path) and is_content(path, checksum, store):
         return
     make_parent(path)
-    if not store.buffers.copy_to(checksum, path):
+    from seamless.cli.storage import copy_out
+
+    if not copy_out(store.buffers, checksum, path):
         raise CacheMissError(checksum)
 
 
-def is_content(path: str, checksum: Checksum, store: EmbeddedStore | None = None) -> bool:
+def is_content(path: str, checksum: Checksum, store: Storage | None = None) -> bool:
     """Tell whether the file at `path` holds the content of `checksum`."""
     from seamless.cli.running.inputs import raw_checksum
 

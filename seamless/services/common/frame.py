@@ -11,7 +11,16 @@ import os
 from time import monotonic
 from typing import Any
 
-from seamless.services.common.asgi import ClientGoneError, Message, Receive, Scope, Send, send_bytes, send_json, send_text
+from seamless.services.common.asgi import (
+    ClientGoneError,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    send_bytes,
+    send_json,
+    send_text,
+)
 from seamless.services.common.idle import IdleClock
 from seamless.services.common.metrics import CONTENT_TYPE, Metrics, exposition
 from seamless.services.common.service import Service

@@ -1,29 +1,18 @@
-"""The life of a server process: status file, token, socket, event loop, idle timeout, signals, orderly end."""
+"""The start of a server process: status file, options, socket, token; and what becomes of a failure."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seamless.errors import MissingDependencyError
-from seamless.services.common.idle import IdleClock
 from seamless.services.common.options import check_options
-from seamless.services.common.service import Service
 
 if TYPE_CHECKING:
-    import socket
-
+    from seamless.services.common.service import Service
     from seamless.services.common.status import StatusFile
-
-GRACE = 5  # seconds that requests in progress get when the server ends
-_KEEP_ALIVE = 75  # seconds; longer than clients keep a connection, so that it is not closed under their hands
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-logger = logging.getLogger("seamless.services")
 
 
 def serve(make_service: Callable[[], Service], options: Any, *, name: str, welcome: str | None = None) -> int:
@@ -42,104 +31,52 @@ def serve(make_service: Callable[[], Service], options: Any, *, name: str, welco
         status = StatusFile(options.status_file)
         status.read()
     try:
-        check_options(options)
-        server = _Process(make_service(), options, status, name, welcome)
-        return server.run()
+        return _serve(make_service, options, status, name, welcome)
     except BaseException as exc:
-        if status is not None and (status.fields or {}).get("status") != "running":
+        if status is not None and not status.is_running:
             status.failed(str(exc) or type(exc).__name__)
         raise
 
 
-class _Process:
-    """One server from its socket to its end."""
+def _serve(
+    make_service: Callable[[], Service], options: Any, status: StatusFile | None, name: str, welcome: str | None
+) -> int:
+    check_options(options)
+    try:
+        from seamless.services.common.engine import Engine
+    except ImportError as exc:
+        raise MissingDependencyError("uvicorn", extra="services", purpose=name) from exc
+    from seamless.services.common.frame import Frame
+    from seamless.services.common.idle import IdleClock
+    from seamless.services.common.ports import is_loopback, listen
+    from seamless.services.common.token import choose_token
 
-    def __init__(self, service: Service, options: Any, status: StatusFile | None, name: str, welcome: str | None):
-        from seamless.services.common.frame import Frame
-        from seamless.services.common.ports import is_loopback, listen
-        from seamless.services.common.token import choose_token
-
-        self.service, self.status, self.name, self.welcome = service, status, name, welcome
-        self.clock = IdleClock(options.timeout)
-        self.reason = ""
-        self.listener: socket.socket = listen(options.host, options.port, options.port_range)
-        loopback = is_loopback(self.listener)
-        self.token = choose_token(options, status, loopback=loopback)
-        if self.token is None and not options.insecure:
+    service = make_service()
+    with contextlib.closing(listen(options.host, options.port, options.port_range)) as listener:
+        token = choose_token(options, status, loopback=is_loopback(listener))
+        if token is None and not options.insecure:
             print(f"{name}: no token is asked for; every user of this machine has access", file=sys.stderr)
+        clock = IdleClock(options.timeout)
         frame = Frame(
             service,
             name=name,
-            clock=self.clock,
-            token=self.token,
+            clock=clock,
+            token=token,
             access_log=options.access_log,
             launch_id=(status.fields or {}).get("launch_id") if status is not None else None,
         )
-        self.app = _with_cors(frame, options.cors)
 
-    def run(self) -> int:
-        """Run the event loop until the end."""
-        import asyncio
+        def announce() -> None:
+            host, port = listener.getsockname()[:2]
+            if status is not None:
+                status.running(port=port, **({} if token is None else {"token": token}))
+            where = f"[{host}]" if ":" in host else host
+            print(f"{name}: listening on http://{where}:{port}", file=sys.stderr, flush=True)
+            if welcome is not None:
+                print(welcome, flush=True)
 
-        with contextlib.closing(self.listener):
-            loop = _new_loop()
-            try:
-                asyncio.set_event_loop(loop)
-                loop.run_until_complete(self._main())
-            finally:
-                asyncio.set_event_loop(None)
-                loop.close()
-        if self.status is not None:
-            self.status.ended(self.reason)
-        return 0
-
-    async def _main(self) -> None:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        server = self._uvicorn()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self._end, server, f"received {signal.Signals(number).name}")
-        await self.service.start()
-        watch = loop.create_task(self._watch(server))
-        try:
-            await server.serve(sockets=[self.listener])
-        finally:
-            watch.cancel()
-            await self.service.close()
-
-    def _announce(self) -> None:
-        """Say that requests are accepted."""
-        host, port = self.listener.getsockname()[:2]
-        if self.status is not None:
-            fields = {"port": port}
-            self.status.running(**(fields if self.token is None else {**fields, "token": self.token}))
-        print(f"{self.name}: listening on http://{f'[{host}]' if ':' in host else host}:{port}", file=sys.stderr)
-        if self.welcome is not None:
-            print(self.welcome, flush=True)
-
-    async def _watch(self, server: Any) -> None:
-        """Announce the server when it has started, then end it when it has been idle for too long."""
-        import asyncio
-
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            self._announce()
-        except BaseException as exc:
-            self._failure = exc
-            self._end(server, str(exc))
-            raise
-        timeout = self.clock.timeout
-        if timeout is None:
-            return
-        while not self.clock.expired():
-            await asyncio.sleep(min(1.0, timeout / 4))
-        self._end(server, f"idle for more than {timeout:g} s")
-
-    def _end(self, server: Any, reason: str) -> None:
-        if not self.reason:
-            self.reason = reason
-            logger.info("%s ends: %s", self.name, reason)
-            self.service.stop()
-        server.should_exit = True
+        engine = Engine(service, frame, clock=clock, listener=listener, announce=announce, origins=options.cors)
+        reason = engine.run()
+    if status is not None:
+        status.ended(reason)
+    return 0

@@ -28,6 +28,12 @@ class StatusFile:
         self.path = os.path.abspath(path)
         self.fields: dict[str, Any] | None = None  # what was read last
         self._given, self._wait = path, wait
+        self._running = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `running` has been written by this server."""
+        return self._running
 
     def read(self) -> dict[str, Any]:
         """Wait until the file holds a JSON object, and return it. Raises StatusFileError."""
@@ -57,9 +63,12 @@ class StatusFile:
         if not os.path.exists(self.path):
             raise StatusFileError(f"the status file '{self._given}' was removed while the server started")
         self._write({**self.read(), **fields, "status": "running"})
+        self._running = True
 
     def failed(self, reason: str) -> None:
         """Write `"status": "failed"` with the reason, unless the file is none that could be written."""
+        if self.fields is not None and not os.path.exists(self.path):
+            return  # taken away: nobody waits for us
         try:
             self._write({**(self.fields or self.read()), "status": "failed", "error": reason})
         except (StatusFileError, OSError) as exc:

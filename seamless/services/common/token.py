@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seamless.errors import SeamlessError, UsageError
@@ -38,14 +39,20 @@ def choose_token(options: Any, status: StatusFile | None, *, loopback: bool) -> 
         return _from_file(options.token_file)
     if status is not None:
         return new_token()
-    if token := os.environ.get(VARIABLE, "").strip():
-        return _checked(token, f"${VARIABLE}")
+    if (token := token_from_environment(os.environ)) is not None:
+        return token
     if not loopback:
         raise InsecureError(
             f"--host {options.host} can be reached from other machines: give --token-file FILE, set {VARIABLE}, "
             "or say --insecure"
         )
     return None
+
+
+def token_from_environment(environment: Mapping[str, str]) -> str | None:
+    """Return the token in `$SEAMLESS_TOKEN`, or None if it is unset or blank. Raises UsageError for a bad one."""
+    token = environment.get(VARIABLE, "").strip()
+    return _checked(token, f"${VARIABLE}") if token else None
 
 
 def _from_file(path: str) -> str:

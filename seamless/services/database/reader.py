@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from seamless.services.database.requests import Request
 
 _THREADS = 4
-_REOPEN_EVERY = 1.0  # seconds; a file that is only read here may be exchanged, or get its first writer, elsewhere
 
 
 class Reader:
@@ -29,9 +27,8 @@ class Reader:
         self._opened: list[ReadingDatabase] = []
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="SeamlessDatabaseReader")
         self._here: ReadingDatabase | None = None
-        self._reopen_at = time.monotonic() + _REOPEN_EVERY
         first = self._open(impatient=True)
-        first.warm()
+        first.check()
         if not on_network(path):  # there, even the quickest lookup may have to wait for a disk elsewhere
             self._here = first
 
@@ -42,9 +39,8 @@ class Reader:
         """
         if self._here is None or request["type"] not in QUICK:
             return False, None
-        if not self._beside_writer and time.monotonic() > self._reopen_at:
-            self._refresh()
         try:
+            self._here.refresh()
             return True, read(self._here, request)
         except StoreError:  # another process holds the file, or something worse: found out where waiting is harmless
             return False, None
@@ -52,6 +48,10 @@ class Reader:
     async def read(self, request: Request) -> str | None:
         """Return the text of the answer, or None for an unknown key. Raises RefusedError, StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, request)
+
+    async def read_all(self, requests: list[Request]) -> list[str | Exception | None]:
+        """Return for each request what `read` would return or raise."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read_all, requests)
 
     async def close(self) -> None:
         """Finish what is being read and close the file."""
@@ -63,14 +63,19 @@ class Reader:
         database: ReadingDatabase | None = getattr(self._local, "database", None)
         if database is None:
             database = self._local.database = self._open()
+        database.refresh()
         return read(database, request)
+
+    def _read_all(self, requests: list[Request]) -> list[str | Exception | None]:
+        found: list[str | Exception | None] = []
+        for request in requests:
+            try:
+                found.append(self._read(request))
+            except Exception as exc:  # noqa: BLE001 - one of a batch must not spoil the others
+                found.append(exc)
+        return found
 
     def _open(self, *, impatient: bool = False) -> ReadingDatabase:
         database = ReadingDatabase(self._path, beside_writer=self._beside_writer, impatient=impatient)
         self._opened.append(database)
         return database
-
-    def _refresh(self) -> None:
-        self._reopen_at = time.monotonic() + _REOPEN_EVERY
-        for database in list(self._opened):
-            database.close()  # the next use opens it again

@@ -34,20 +34,23 @@ class RefusedError(Exception):
         self.status, self.text = status, text
 
 
+def _no_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities: they are not JSON, and the answer that repeats them would not be either."""
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def parse_request(body: bytes | bytearray) -> Request:
     """Return the JSON object in `body`, which has a `type` that is text. Raises RefusedError (400)."""
     try:
-        request = json.loads(body, parse_constant=_no_constant)
+        request = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):
         raise RefusedError(400, MALFORMED) from None
     if not isinstance(request, dict) or not isinstance(request.get("type"), str):
         raise RefusedError(400, MALFORMED)
     return request
-
-
-def _no_constant(name: str) -> NoReturn:
-    """Refuse NaN and the infinities: they are not JSON, and the answer that repeats them would not be either."""
-    raise ValueError(name)
 
 
 def checksum(request: Request, field: str = "checksum", text: str = MALFORMED) -> Checksum:
@@ -73,23 +76,25 @@ def string(request: Request, field: str, text: str = MALFORMED) -> str:
     return value
 
 
-def json_object(value: Any, text: str) -> dict[str, Any]:
-    """Return a JSON object, which may be one in a string. Raises RefusedError (400, `text`)."""
+def record(request: Request) -> dict[str, Any]:
+    """Return the record in `value`, which may be JSON text. Raises RefusedError (400). The store checks its fields."""
+    value = request.get("value")
     if isinstance(value, str):
         try:
-            value = json.loads(value, parse_constant=_no_constant)
+            value = _DECODER.decode(value)
         except (ValueError, RecursionError):
-            raise RefusedError(400, text) from None
-    if not isinstance(value, dict) or not _is_json(value):
-        raise RefusedError(400, text)
+            raise RefusedError(400, MALFORMED_RECORD) from None
+    if not isinstance(value, dict):
+        raise RefusedError(400, MALFORMED_RECORD)
     return value
 
 
-def plain_object(value: Any, text: str) -> dict[str, Any]:
-    """Return a JSON object. Raises RefusedError (400, `text`)."""
-    if isinstance(value, str):
+def json_object(request: Request, field: str, text: str) -> dict[str, Any]:
+    """Return the JSON object in a field. Raises RefusedError (400, `text`)."""
+    value = request.get(field)
+    if not isinstance(value, dict) or not _is_json(value):
         raise RefusedError(400, text)
-    return json_object(value, text)
+    return value
 
 
 def expression_key(request: Request) -> tuple[Checksum, list[Any], str, str]:

@@ -1,4 +1,4 @@
-"""The database server: from an HTTP request to the store and back. Every request is a GET or a PUT, on any path."""
+"""The database server: from an HTTP request to the store and back. A request is a GET or a PUT, on any path."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from seamless.errors import StoreError, StoreFullError, StoreReadOnlyError
-from seamless.services.common import BodyTooLargeError, ClientGoneError, Service, read_body, send_text
-from seamless.services.common.asgi import send_bytes
-from seamless.services.database import requests
+from seamless.services.common import ClientGoneError, Service, header, read_body, send_json, send_text
+from seamless.services.common.asgi import content_length
+from seamless.services.database import answers, requests
 from seamless.services.database.presence import Presence
 from seamless.services.database.reader import Reader
-from seamless.services.database.requests import RefusedError, Request, parse_request
+from seamless.services.database.requests import Request, parse_request
 from seamless.services.database.served import KeptAnother, WritingDatabase
 from seamless.services.database.writer import Writer
 from seamless.services.database.writes import SetResult, Write, prepare
-from seamless.stores.errors import ConflictError, MalformedValueError, UnknownResultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from seamless.services.common import Receive, Scope, Send
-    from seamless.services.database.served import Outcome
+    from seamless.services.database.answers import Answer
 
 _log = logging.getLogger(__name__)
 
 _LARGE = 1 << 18  # bytes; parsing more than this would hold up everybody else
-_OTHER_RESULT = "Transformation already has another result"
+_LARGEST_BATCH = 10_000  # requests
+_SLOTS = 4  # large requests that are received at once
+_SWITCH_INTERVAL = 0.0005  # seconds; by default the writer would wait up to ten times as long for the event loop
+_HEADERS = {
+    413: [(b"connection", b"close")],
+    503: [(b"retry-after", b"1")],
+}
+DESCRIPTION_PATH = "/openapi.json"
 
 
 class DatabaseService(Service):
@@ -39,12 +45,15 @@ class DatabaseService(Service):
         super().__init__()
         self.path, self.writable, self.strict, self.max_body = os.path.abspath(path), writable, strict, max_body
         self.hits = self.misses = self.writes = self.groups = self.conflicts = 0
-        self._parsing = asyncio.Lock()  # large bodies one after the other: a parsed one is many times larger
+        # Bounds the memory: few large bodies at once, and parsed (several times as large) one after the other.
+        self._slots, self._parsing = asyncio.Semaphore(_SLOTS), asyncio.Lock()
         self._presence: Presence | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
 
     async def start(self) -> None:
         """Open the file, which is created if it may be written. Raises StoreError."""
-        self._writer: Writer | None = None
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         if self.writable:
             database = WritingDatabase(self.path)
             self._presence = Presence(self.path)
@@ -53,40 +62,155 @@ class DatabaseService(Service):
 
     async def close(self) -> None:
         """Write what has been accepted, and close the file."""
+        if self._reader is not None:
+            await self._reader.close()
         if self._writer is not None:
             await self._writer.close()
-        await self._reader.close()
         if self._presence is not None:
             self._presence.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        status, text = await self._answer(scope, receive)
-        if status == 0:
-            return
-        headers = []
-        if status == 405:
-            headers.append((b"allow", b"GET, PUT" if self.writable else b"GET"))
-        elif status == 413:
-            headers.append((b"connection", b"close"))
-        elif status == 503:
-            headers.append((b"retry-after", b"1"))
-        await send_text(send, status, text, headers)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        method = scope["method"]
         try:
-            if method == "GET":
-                request = await self._request(scope, receive)
-                found, answer = self._reader.quick(request)
-                return self._found(answer if found else await self._read(request))
-            if method != "PUT":
-                return 405, "ERROR: Method not allowed"
-            if self._writer is None:
-                return 405, f"ERROR: {requests.READ_ONLY}"
-            return await self._write(await self._request(scope, receive), scope)
+            if _is_large(scope):
+                async with self._slots:
+                    body = await read_body(scope, receive, self.max_body)
+            else:
+                body = await read_body(scope, receive, self.max_body)
+            if not body and scope["path"] == DESCRIPTION_PATH and scope["method"] == "GET":
+                from seamless.services.database.openapi import description
+
+                await send_json(send, 200, description(writable=self.writable))
+                return
+            status, text = await self._answer(scope, body)
         except ClientGoneError:
-            return 0, ""
+            raise
         except Exception as exc:  # noqa: BLE001 - the HTTP boundary: the client is told, the log has the traceback
-            return refusal(exc)
-"""
+            status, text = answers.failure(exc)
+        if status == 405:
+            await send_text(send, status, text, [(b"allow", b"GET, PUT" if self.writable else b"GET")])
+        else:
+            await send_text(send, status, text, _HEADERS.get(status, ()))
+
+    async def _answer(self, scope: Scope, body: bytes) -> Answer:
+        method = scope["method"]
+        if method == "GET":
+            request = await self._parse(body)
+            if request["type"] == "batch":
+                return 200, json.dumps([self._found(a) for a in await self._reading().read_all(_members(request))])
+            return await self._read(request)
+        if method != "PUT":
+            return answers.NOT_ALLOWED
+        if self._writer is None:
+            return answers.READ_ONLY
+        request = await self._parse(body)
+        if request["type"] == "batch":
+            client = scope.get("client")
+            return 200, json.dumps(await asyncio.gather(*(self._write(r, client) for r in _members(request))))
+        return await self._write(request, scope.get("client"))
+
+    async def _parse(self, body: bytes) -> Request:
+        if len(body) < _LARGE:
+            return parse_request(body)
+        async with self._parsing:
+            return await asyncio.to_thread(parse_request, body)
+
+    async def _read(self, request: Request) -> Answer:
+        reader = self._reading()
+        done, answer = reader.quick(request)
+        return self._found(answer if done else await reader.read(request))
+
+    def _reading(self) -> Reader:
+        assert self._reader is not None, "the service has not been started"
+        return self._reader
+
+    def _found(self, answer: str | Exception | None) -> Answer:
+        """Count a lookup; return its answer."""
+        if isinstance(answer, Exception):
+            return answers.failure(answer)
+        if answer is None:
+            self.misses += 1
+            return answers.NOT_FOUND
+        self.hits += 1
+        return 200, answer
+
+    async def _write(self, request: Request, client: Any) -> Answer:
+        assert self._writer is not None
+        try:
+            write = prepare(request)
+            outcome = await self._writer.submit(write)
+        except Exception as exc:  # noqa: BLE001 - one of a batch must not spoil the others
+            return answers.failure(exc)
+        if outcome is None:
+            return answers.OK
+        if isinstance(outcome, KeptAnother):
+            return self._conflict(write, client)
+        return answers.failure(outcome)
+
+    def _conflict(self, write: Write, client: Any) -> Answer:
+        """Log a second, different result, of which the store has kept a note."""
+        assert isinstance(write, SetResult)
+        self.conflicts += 1
+        _log.warning(
+            "transformation %s has another result than %s, which %s sent; kept the first one",
+            write.transformation.hex(),
+            write.result.hex(),
+            client[0] if client else "somebody",
+        )
+        return answers.OTHER_RESULT if self.strict else answers.OK
+
+    def _count_group(self, size: int) -> None:
+        self.groups += 1
+        self.writes += size
+
+    def status(self) -> dict[str, Any]:
+        """Return what `/status` shows of the database."""
+        return {
+            "database": self.path,
+            "protocol": list(requests.PROTOCOL),
+            "writable": self.writable,
+            "strict": self.strict,
+            "size_bytes": _size(self.path),
+            "hits": self.hits,
+            "misses": self.misses,
+            "writes": self.writes,
+            "transactions": self.groups,
+            "conflicts": self.conflicts,
+        }
+
+    def metrics(self) -> Iterable[tuple[str, str, str, float]]:
+        """Return the counts of the database."""
+        yield "hits", "counter", "Lookups that found something.", self.hits
+        yield "misses", "counter", "Lookups of unknown keys.", self.misses
+        yield "writes", "counter", "Requests that asked for a write.", self.writes
+        yield "transactions", "counter", "Transactions, each with one or more writes.", self.groups
+        yield "conflicts", "counter", "Results that were refused because another one was stored.", self.conflicts
+        yield "size_bytes", "gauge", "Size of the database with what is not yet merged into it.", _size(self.path)
+
+
+def _is_large(scope: Scope) -> bool:
+    """Tell whether the body is, or may be, a large one."""
+    length = content_length(scope)
+    return length > _LARGE if length is not None else header(scope, b"transfer-encoding") is not None
+
+
+def _members(request: Request) -> list[Request]:
+    """Return the requests in a batch. Raises RefusedError (400)."""
+    members = request.get("requests")
+    if not isinstance(members, list) or len(members) > _LARGEST_BATCH:
+        raise requests.RefusedError(400, requests.MALFORMED)
+    for member in members:
+        if not isinstance(member, dict) or not isinstance(member.get("type"), str):
+            raise requests.RefusedError(400, requests.MALFORMED)
+    return members
+
+
+def _size(path: str) -> int:
+    """Return the size of the file and of its write-ahead log, in bytes."""
+    total = 0
+    for name in (path, f"{path}-wal"):
+        try:
+            total += os.stat(name).st_size
+        except FileNotFoundError:
+            continue
+    return total

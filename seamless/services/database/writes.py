@@ -46,7 +46,7 @@ def _transformation(request: Request) -> Write:
 def _metadata(request: Request) -> Write:
     name, text = requests.checksum(request), requests.MALFORMED_RECORD
     result = requests.checksum(request, "result", text)
-    record = requests.json_object(request.get("value"), text)
+    record = requests.record(request)
 
     def write(results: ResultDatabase) -> None:
         try:
@@ -65,7 +65,7 @@ def _irreproducible(request: Request) -> Write:
 
 def _buffer_info(request: Request) -> Write:
     name, text = requests.checksum(request), requests.MALFORMED_BUFFER_INFO
-    info = requests.plain_object(request.get("value"), text)
+    info = requests.json_object(request, "value", text)
 
     def write(results: ResultDatabase) -> None:
         try:
@@ -103,7 +103,7 @@ def _bucket_probe(request: Request) -> Write:
     key = requests.probe_key(request, text)
     bucket = requests.checksum(request, "bucket_checksum", text)
     captured_at = requests.string(request, "captured_at", text)
-    tokens = requests.plain_object(request.get("freshness_tokens"), text)
+    tokens = requests.json_object(request, "freshness_tokens", text)
     if not captured_at:
         raise RefusedError(400, text)
     return lambda results: results.set_bucket_probe(*key, bucket, captured_at, tokens)

@@ -1,0 +1,222 @@
+"""The client of a database server, as a store of results: the interface of the store in a file, over HTTP.
+
+Claims are kept within this process: the protocol has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from seamless.checksum import Checksum
+from seamless.remote import database_calls as calls
+from seamless.remote.client import Client
+from seamless.remote.errors import RemoteError
+from seamless.remote.settings import database_max_inflight, is_on
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+_BATCH = 1000  # requests in one
+
+
+class DatabaseClient(Client):
+    """A result store behind HTTP. Methods raise RemoteError, other StoreErrors, and what they name.
+
+    At most SEAMLESS_DATABASE_MAX_INFLIGHT requests are under way at a time.
+    """
+
+    service = "database"
+
+    def __init__(self, url: str | None = None, **more: Any):
+        super().__init__(url, **more)
+        self._debug = self._debug or is_on("SEAMLESS_DEBUG_REMOTE_DB")
+        self._batches = True  # until the server has refused one
+
+    def _renew_locks(self) -> None:
+        super()._renew_locks()
+        limit = database_max_inflight()
+        self._slots = threading.BoundedSemaphore(limit) if limit else None
+        self._claims: Any = None
+
+    def _slot(self) -> AbstractContextManager[Any]:
+        return contextlib.nullcontext() if self._slots is None else self._slots
+
+    def validate(self) -> None:
+        """Return when a database answers at the URL. Raises RemoteError."""
+        answer = self.perform(calls.protocol())
+        if answer[:2] != ["seamless", "database"]:
+            raise RemoteError(
+                f"{self.name} is not a Seamless database: it calls itself {answer!r}",
+                service=self.service,
+                url=self.name,
+            )
+
+    # --- results ------------------------------------------------------------------------------
+
+    def get_result(self, transformation: Checksum) -> Checksum | None:
+        """Return the result, or None if there is none."""
+        result: Checksum | None = self.perform(calls.get_result(transformation))
+        return result
+
+    def get_results(self, transformations: Sequence[Checksum]) -> list[Checksum | None]:
+        """Return the result of each transformation, or None; in few requests where the server takes batches."""
+        return self._together([calls.get_result(t) for t in transformations])
+
+    def set_result(self, transformation: Checksum, result: Checksum) -> bool:
+        """Keep the result; True if it is now, or was already, the stored one, False if another one stays."""
+        return self.set_results([(transformation, result)])[0]
+
+    def set_results(self, items: Iterable[tuple[Checksum, Checksum]]) -> list[bool]:
+        """Do what `set_result` does for each pair."""
+        self.must_be_writable()
+        pairs = list(items)
+        kept = self._together([calls.set_result(t, r) for t, r in pairs])
+        # A server that keeps another result says OK all the same, for the sake of older clients.
+        stored = self.get_results([t for t, _ in pairs])
+        return [k and s == r for k, s, (_, r) in zip(kept, stored, pairs, strict=True)]
+
+    def delete_result(self, transformation: Checksum) -> bool:
+        """Withdraw the result: it and its record move to the irreproducible ones. False if there was none."""
+        self.must_be_writable()
+        result = self.get_result(transformation)
+        if result is not None:
+            self.contest(transformation, result)
+        return result is not None
+
+    def get_transformations(self, result: Checksum) -> list[Checksum]:
+        """Return the transformations known to give `result`, in the order in which they became known."""
+        found: list[Checksum] = self.perform(calls.get_transformations(result))
+        return found
+
+    # --- records ------------------------------------------------------------------------------
+
+    def get_record(self, transformation: Checksum) -> dict[str, Any] | None:
+        """Return the record of the computation of the stored result, or None."""
+        record: dict[str, Any] | None = self.perform(calls.get_record(transformation))
+        return record
+
+    def set_record(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
+        """Keep the record, and the result if it is not yet known; False if there is a different record already.
+
+        Raises MalformedValueError for a record that is not one of this transformation and result, ConflictError if
+        another result is stored or the result has been contested.
+        """
+        from seamless.stores.records import check_record
+
+        self.must_be_writable()
+        check_record(record, transformation.hex(), result.hex())
+        written: bool = self.perform(calls.set_record(transformation, result, record))
+        return written
+
+    def contest(self, transformation: Checksum, result: Checksum) -> None:
+        """Say that `result` could not be reproduced: it and its record move to the irreproducible ones.
+
+        Raises UnknownResultError if the transformation has another result, ConflictError if its record has.
+        """
+        self.must_be_writable()
+        self.perform(calls.contest(transformation, result))
+
+    def get_irreproducible(self, transformation: Checksum, result: Checksum | None = None) -> list[dict[str, Any]]:
+        """Return the contested results: `checksum`, `result` (hex), `metadata` (the record, "" if there was none)."""
+        found: list[dict[str, Any]] = self.perform(calls.get_irreproducible(transformation, result))
+        return found
+
+    # --- lesser facts -------------------------------------------------------------------------
+
+    def get_buffer_info(self, checksum: Checksum) -> dict[str, Any] | None:
+        """Return what is known about a buffer, or None."""
+        info: dict[str, Any] | None = self.perform(calls.get_buffer_info(checksum))
+        return info
+
+    def set_buffer_info(self, checksum: Checksum, info: dict[str, Any]) -> None:
+        """Add to what is known about a buffer. Raises MalformedValueError."""
+        self.must_be_writable()
+        self.perform(calls.set_buffer_info(checksum, info))
+
+    def get_expression(
+        self, checksum: Checksum, path: list[Any], celltype: str, target_celltype: str
+    ) -> Checksum | None:
+        """Return the checksum of part `path` of a buffer, converted to `target_celltype`; None if not known."""
+        result: Checksum | None = self.perform(calls.get_expression(checksum, path, celltype, target_celltype))
+        return result
+
+    def set_expression(
+        self, checksum: Checksum, path: list[Any], celltype: str, target_celltype: str, result: Checksum
+    ) -> None:
+        """Keep the result of an expression. Raises MalformedValueError."""
+        self.must_be_writable()
+        self.perform(calls.set_expression(checksum, path, celltype, target_celltype, result))
+
+    def get_rev_expressions(self, result: Checksum) -> list[dict[str, Any]]:
+        """Return the expressions known to give `result`: checksum, path, celltype, target_celltype, result (hex)."""
+        found: list[dict[str, Any]] = self.perform(calls.get_rev_expressions(result))
+        return found
+
+    def get_semantic_to_syntactic(self, semantic: Checksum, celltype: str, subcelltype: str) -> list[Checksum]:
+        """Return the syntactic checksums of a semantic one."""
+        found: list[Checksum] = self.perform(
+            calls.get_other_side("semantic_to_syntactic", semantic, celltype, subcelltype)
+        )
+        return found
+
+    def get_syntactic_to_semantic(self, syntactic: Checksum, celltype: str, subcelltype: str) -> list[Checksum]:
+        """Return the semantic checksums of a syntactic one."""
+        found: list[Checksum] = self.perform(
+            calls.get_other_side("syntactic_to_semantic", syntactic, celltype, subcelltype)
+        )
+        return found
+
+    def set_semantic_to_syntactic(
+        self, semantic: Checksum, celltype: str, subcelltype: str, syntactic: Iterable[Checksum]
+    ) -> None:
+        """Add syntactic checksums of a semantic one; known ones are ignored."""
+        self.must_be_writable()
+        self.perform(calls.set_semantic_to_syntactic(semantic, celltype, subcelltype, syntactic))
+
+    def get_bucket_probe(self, bucket_kind: str, label: str) -> dict[str, Any] | None:
+        """Return a probe: bucket_kind, label, bucket_checksum (hex), captured_at, freshness_tokens; or None."""
+        probe: dict[str, Any] | None = self.perform(calls.get_bucket_probe(bucket_kind, label))
+        return probe
+
+    def set_bucket_probe(
+        self,
+        bucket_kind: str,
+        label: str,
+        bucket_checksum: Checksum,
+        captured_at: str,
+        freshness_tokens: dict[str, Any],
+    ) -> None:
+        """Keep a probe instead of the last one of this kind and label. Raises MalformedValueError."""
+        self.must_be_writable()
+        self.perform(calls.set_bucket_probe(bucket_kind, label, bucket_checksum, captured_at, freshness_tokens))
+
+    # --- claims -------------------------------------------------------------------------------
+
+    def claim(self, transformation: Checksum) -> AbstractContextManager[None]:
+        """Hold the right to execute `transformation`; blocks while another thread of this process holds it."""
+        return self._claim(transformation.hex())
+
+    @contextlib.contextmanager
+    def _claim(self, name: str) -> Iterator[None]:
+        if self._claims is None:
+            from seamless.stores.claims import ThreadClaims
+
+            with self._location_lock:
+                self._claims = self._claims or ThreadClaims()
+        with self._claims.hold(name):
+            yield
+
+    def _together(self, members: list[calls.Call]) -> list[Any]:
+        """Perform calls of one method; in batches where the server takes them."""
+        results: list[Any] = []
+        while len(members) > 1 and self._batches and len(results) < len(members):
+            part = members[len(results) : len(results) + _BATCH]
+            try:
+                results += self.perform(calls.batch(part))
+            except calls.NoBatchError:
+                self._batches = False
+        return results + [self.perform(call) for call in members[len(results) :]]

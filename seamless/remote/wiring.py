@@ -1,0 +1,56 @@
+"""What the configuration hands down to the clients: how a service is launched, and what is selected.
+
+The configuration is a storey above; it connects its functions here.
+"""
+
+from __future__ import annotations
+
+from seamless.remote.errors import RemoteUsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    Configure = Callable[..., dict[str, Any]]  # (mode, *, cluster, project, subproject, stage) -> launch dict
+
+
+class Wiring:
+    """Functions of the configuration; None until it has connected them."""
+
+    def __init__(self) -> None:
+        self._configure: dict[str, Configure] = {}
+        self._current: Callable[[], Sequence[Any]] | None = None
+
+    def connect(self, *, hashserver: Configure, database: Configure, current: Callable[[], Sequence[Any]]) -> None:
+        """Use these functions: launch dicts of the two services, and (cluster, project, subproject, stage, ...)."""
+        self._configure = {"hashserver": hashserver, "database": database}
+        self._current = current
+
+    def disconnect(self) -> None:
+        """Forget the functions."""
+        self._configure, self._current = {}, None
+
+    def launch_dict(
+        self, service: str, mode: str, *, cluster: str, project: str, subproject: str, stage: str
+    ) -> dict[str, Any]:
+        """Return how a service is launched; `mode` is "ro" or "rw". Raises what the configuration raises."""
+        configure = self._configure.get(service)
+        if configure is None:
+            raise RemoteUsageError(
+                f"cannot launch a {service} for cluster {cluster!r}: no configuration is loaded; call "
+                "seamless.config.init(), or define an extern client with a url"
+            )
+        return configure(mode, cluster=cluster, project=project, subproject=subproject, stage=stage)
+
+    def selection(self) -> tuple[str, str, str, str]:
+        """Return the selected (cluster, project, subproject, stage). Raises what the configuration raises."""
+        if self._current is None:
+            raise RemoteUsageError(
+                "no cluster is selected: call seamless.config.init() first, or activate with no_main=True"
+            )
+        cluster, project, subproject, stage = self._current()[:4]
+        return cluster, project, subproject or "", stage or ""
+
+
+wiring = Wiring()

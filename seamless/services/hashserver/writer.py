@@ -1,0 +1,112 @@
+"""PUT of a buffer: received in pieces, hashed and written in a thread, answered when it is verified and durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from seamless.checksum import Checksum
+from seamless.errors import BufferCorruptionError
+from seamless.services.common import (
+    BodyTooLargeError,
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    header,
+    read_body,
+    send_text,
+)
+from seamless.services.common.asgi import content_length, send_empty
+from seamless.services.hashserver.negotiation import body_form
+from seamless.services.hashserver.pending import Pending
+from seamless.services.hashserver.storage import Storage
+from seamless.stores.upload import PayloadError, Upload
+
+T = TypeVar("T")
+
+SMALL = 1 << 18  # bytes up to which a body is stored in one go
+CHUNK = 1 << 20  # bytes of a larger one that are written at a time
+
+
+class Writer:
+    """Answers PUT. `pool` is where blocking calls run; `limit`: bytes that a buffer may have."""
+
+    def __init__(self, storage: Storage, pending: Pending, pool: Executor, limit: int | None):
+        self._storage, self._pending, self._pool, self._limit = storage, pending, pool, limit
+        self.stored = self.existing = self.refused = self.received = 0
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send, checksum: Checksum) -> None:
+        """Answer one request. Raises StoreError, StoreFullError, BodyTooLargeError, ClientGoneError."""
+        name, form, length = checksum.hex(), body_form(header(scope, b"content-encoding")), content_length(scope)
+        if self._limit is not None and length is not None and length > self._limit:
+            raise BodyTooLargeError(self._limit)
+        self._pending.begin(name)
+        try:
+            if length is not None and length <= SMALL:
+                body = await read_body(scope, receive, SMALL)
+                self.received += len(body)
+                new = await self._run(self._storage.store, checksum, form, body, self._limit)
+            else:
+                new = await self._receive(receive, checksum, form)
+        except BufferCorruptionError:
+            self.refused += 1
+            await send_text(send, 400, "Incorrect checksum")
+            return
+        except PayloadError:
+            self.refused += 1
+            await send_text(send, 400, "Invalid compressed payload")
+            return
+        finally:
+            self._pending.end(name)
+        self._pending.fulfil(name)
+        if new:
+            self.stored += 1
+            await send_text(send, 200, "OK")
+        else:
+            self.existing += 1
+            await send_empty(send, 201)
+
+    async def _receive(self, receive: Receive, checksum: Checksum, form: str) -> bool:
+        """Store a body of any length; False if that form is already there, and nothing of the body is read then."""
+        main = self._storage.main
+        if await self._run(main.has_form, checksum, form):
+            return False
+        upload = await self._run(lambda: main.upload(checksum, form, limit=self._limit))
+        writing: asyncio.Future[None] | None = None
+        try:
+            pieces: list[bytes] = []
+            size, total, more = 0, 0, True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                more = message.get("more_body", False)
+                piece = message.get("body", b"")
+                pieces.append(piece)
+                size, total = size + len(piece), total + len(piece)
+                self.received += len(piece)
+                if self._limit is not None and total > self._limit:
+                    raise BodyTooLargeError(self._limit)
+                if size >= CHUNK or not more:
+                    if writing is not None:  # while one chunk is written the next one arrives, but not two
+                        await writing
+                    writing = self._run(_write, upload, pieces)
+                    pieces, size = [], 0
+            if writing is not None:
+                await writing
+            await self._run(upload.finish)
+        finally:
+            if writing is not None and not writing.done():
+                await asyncio.wait((writing,))
+            await self._run(upload.abort)
+        return True
+
+    def _run(self, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, func, *args)
+
+
+def _write(upload: Upload, pieces: list[bytes]) -> None:
+    upload.write(b"".join(pieces))
