@@ -234,7 +234,7 @@ class Client:
                 attempts.fresh = False
                 return 0.0
         if not exc.retry:
-            raise exc
+            raise self._named(pool, exc, attempts) from exc.__cause__
         pause = attempts.pause()
         if pause is None:
             self._down = True

@@ -234,6 +234,8 @@ def _candidates(host: str, port: int) -> Iterator[tuple[int, Any]]:
     try:
         found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
     except OSError as exc:
-        raise TransportError(f"its host name {host!r} cannot be looked up: {exc.strerror or exc}") from exc
+        error = TransportError(f"its host name {host!r} cannot be looked up: {exc.strerror or exc}")
+        error.retry = exc.errno != _socket.EAI_NONAME
+        raise error from exc
     for family, _, _, _, where in found:
         yield family, where

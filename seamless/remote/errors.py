@@ -31,7 +31,7 @@ class RemoteError(StoreError):
 class TransportError(RemoteError):
     """The service was not reached, or its answer is cut off or is not HTTP."""
 
-    retry = True
+    retry = True  # unless the same is sure to happen again
     stale = False  # whether a connection that had been used before was closed without a word: a new one may do
 
 

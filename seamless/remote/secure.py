@@ -27,7 +27,9 @@ class SecureConnection(Connection):
         except OSError as exc:
             plain.close()
             reason = getattr(exc, "verify_message", "") or exc.strerror or exc
-            raise TransportError(f"no secure connection: {reason}") from exc
+            error = TransportError(f"no secure connection: {reason}")
+            error.retry = not isinstance(exc, ssl.SSLCertVerificationError)
+            raise error from exc
         self._sock = cast(Any, self._tls)
 
     def idle(self) -> bool:

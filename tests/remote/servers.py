@@ -16,7 +16,7 @@ Script = Callable[[socket.socket], None]
 
 @contextmanager
 def scripted(*scripts: Script) -> Iterator[str]:
-    """Run a server whose n-th connection is handled by the n-th script (the last one again and again); gives its URL."""
+    """Run a server whose n-th connection is handled by the n-th script, the last one repeatedly; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PUT = do_POST = handle_any  # noqa: N815
+    do_GET = do_PUT = do_POST = handle_any
 
     def log_message(self, *args: Any) -> None:
         """Say nothing."""

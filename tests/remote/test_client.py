@@ -80,6 +80,12 @@ def test_attempts_end_with_an_error_that_names_service_url_and_reason(unused_por
     assert (caught.value.service, caught.value.url) == ("database", url)
 
 
+def test_a_host_that_does_not_exist_is_not_looked_up_again_and_again() -> None:
+    with pytest.raises(TransportError, match=r"the database http://nowhere\.invalid .*looked up") as caught:
+        DatabaseClient("http://nowhere.invalid").get_result(TF)
+    assert "attempts" not in str(caught.value)
+
+
 def test_a_service_that_is_down_costs_one_attempt_from_then_on(unused_port: int) -> None:
     client = DatabaseClient(f"http://127.0.0.1:{unused_port}")
     with pytest.raises(TransportError, match="attempts"):
@@ -145,7 +151,7 @@ def test_any_number_of_threads_may_use_one_client(database: FakeDatabase) -> Non
             for checksum in part:
                 assert client.set_result(checksum, checksum)
                 assert client.get_result(checksum) == checksum
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001  the main loop of a thread; asserted on below
             failures.append(exc)
 
     threads = [threading.Thread(target=work, args=(checksums[i::8],)) for i in range(8)]

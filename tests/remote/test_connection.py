@@ -55,13 +55,20 @@ def ask(script: Script, method: str = "GET", body: object = None, timeouts: Time
         (b"HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", b""),
         (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", b"hi"),
         (b"HTTP/1.0 200 OK\r\n\r\nto the end", b"to the end"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n", b"abc0123456789"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
+            b"abc0123456789",
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\nTrailer: x\r\n\r\n", b""),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+            b"x",
+        ),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", b"x"),
     ],
-)  # fmt: skip
+)
 def test_the_body_of_an_answer_is_read_to_its_end(data: bytes, body: bytes, step: int) -> None:
     response = response_of(data, step=step)
     assert response.read() == body
@@ -266,7 +273,7 @@ def test_a_body_that_has_become_shorter_is_an_error_of_its_own() -> None:
         def chunks(self):
             yield b"few"
 
-    with scripted(hang_up) as url:
+    with scripted(wait_for_the_client) as url:
         connection = Connection(Address(url), QUICK)
         with pytest.raises(ChangedWhileSentError):
             connection.request("PUT", "/x", "", Shrunk())

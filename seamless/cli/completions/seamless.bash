@@ -68,6 +68,96 @@ _seamless_command() {
   fi
 }
 
+_hashserver() {
+  _seamless_complete directory \
+    '--writable --extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --max-batch --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--token-file --status-file' \
+    '' \
+    '--extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --max-batch --port --port-range --host --cors --timeout --log-format' \
+    '--layout=prefix --layout=flat --hash-algorithm=sha-256 --hash-algorithm=sha3-256 --durability=none --durability=file --durability=full --log-format=text --log-format=json'
+}
+complete -o bashdefault -o default -F _hashserver hashserver
+
+_remote_http_launcher() {
+  _seamless_complete other \
+    '--connection-dir --json --dry-run --timeout --log-level --log-file --debug-log-file --version -h --help' \
+    '' \
+    '--connection-dir' \
+    '--timeout --log-level --log-file --debug-log-file' \
+    '--log-level=minimal --log-level=basic --log-level=debug'
+}
+complete -o bashdefault -o default -F _remote_http_launcher remote-http-launcher
+
+_rhl_clear() {
+  _seamless_complete file \
+    '--force --version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_clear rhl-clear
+
+_rhl_inspect() {
+  _seamless_complete other \
+    '--with-mtime --version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_inspect rhl-inspect
+
+_rhl_logs() {
+  _seamless_complete other \
+    '--tail --version -h --help' \
+    '' \
+    '' \
+    '--tail' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_logs rhl-logs
+
+_rhl_ps() {
+  _seamless_complete none \
+    '--client --host --status --no-status --key --json --version -h --help' \
+    '' \
+    '' \
+    '--host --status' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_ps rhl-ps
+
+_rhl_ps_persistent() {
+  _seamless_complete file \
+    '--level --file --marker --json --version -h --help' \
+    '' \
+    '' \
+    '--level --file --marker' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_ps_persistent rhl-ps-persistent
+
+_rhl_rm() {
+  _seamless_complete other \
+    '--client --server --version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_rm rhl-rm
+
+_rhl_stop() {
+  _seamless_complete other \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_stop rhl-stop
+
 _seamless_checksum() {
   _seamless_complete file \
     '--check --json -q --quiet --debug --version -h --help' \
@@ -98,6 +188,66 @@ _seamless_checksum_index() {
 }
 complete -o bashdefault -o default -F _seamless_checksum_index seamless-checksum-index
 
+_seamless_config() {
+  _seamless_complete other \
+    '-q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_config seamless-config
+
+_seamless_database() {
+  _seamless_complete other \
+    '--writable --strict --migrate --max-body --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--token-file --status-file' \
+    '' \
+    '--max-body --port --port-range --host --cors --timeout --log-format' \
+    '--log-format=text --log-format=json'
+}
+complete -o bashdefault -o default -F _seamless_database seamless-database
+
+_seamless_database_check() {
+  _seamless_complete other \
+    '--writable --strict --migrate --max-body --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--token-file --status-file' \
+    '' \
+    '--max-body --port --port-range --host --cors --timeout --log-format' \
+    '--log-format=text --log-format=json'
+}
+complete -o bashdefault -o default -F _seamless_database_check seamless-database-check
+
+_seamless_download() {
+  _seamless_complete file \
+    '--directory -o --output --stdout --index --compression --dest-skip --dest-verify --dest-repair --dest-rm -y --yes -n --no --json --project --stage --destination --copy --hardlink --symlink --softlink --incremental -v --verbose -q --quiet --debug --version -h --help' \
+    '-o --output' \
+    '--destination' \
+    '--compression --project --stage' \
+    '--compression=zst --compression=gz'
+}
+complete -o bashdefault -o default -F _seamless_download seamless-download
+
+_seamless_fingertip() {
+  _seamless_complete file \
+    '-o --output --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '-o --output' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_fingertip seamless-fingertip
+
+_seamless_resolve() {
+  _seamless_complete file \
+    '-o --output --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '-o --output' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_resolve seamless-resolve
+
 _seamless_run() {
   _seamless_complete command \
     '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --project --stage --dry --dry-run -j --write-job --upload --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
@@ -107,3 +257,13 @@ _seamless_run() {
     '--dry=quiet --dry=show --dry-run=quiet --dry-run=show'
 }
 complete -o bashdefault -o default -F _seamless_run seamless-run
+
+_seamless_upload() {
+  _seamless_complete file \
+    '-m -mv --move -y --yes -n --no --json --project --stage --destination --copy --hardlink --symlink --softlink --incremental --dest-skip --dest-verify --dest-repair -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '--destination' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_upload seamless-upload
