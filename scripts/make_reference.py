@@ -2,7 +2,7 @@
 """Write the pages of `docs/reference/` from the code: `make_reference.py [--check]`.
 
 Options come from the parsers, signatures and docstrings from the sources, tables from the modules that own them. What
-no code can tell, such as the meaning of a variable, is in the tables below; tests compare them with the code.
+no code can tell, such as the meaning of a variable, is in `reference_tables`.
 """
 
 from __future__ import annotations
@@ -15,141 +15,14 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+
+from reference_tables import API, CELLTYPES, Variable, other_variables, own_variables
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reference"
 NOTE = "<!-- Made by scripts/make_reference.py; do not edit. -->\n\n"
-
-
-class Variable(NamedTuple):
-    """An environment variable; `default` is Markdown."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-def own_variables() -> list[Variable]:
-    """Return the variables that begin with SEAMLESS_."""
-    from seamless.cli.common import format_size
-    from seamless.cli.running import limits
-
-    return [
-        Variable(
-            "SEAMLESS_BUFFER_CACHE_HARD_CAP",
-            "50 GiB, at most half of the memory",
-            "How many bytes buffers may take in memory, whatever it costs to get them back. A number, or one with "
-            "`K`, `M`, `G`, `T` (powers of 1024).",
-        ),
-        Variable(
-            "SEAMLESS_BUFFER_CACHE_SOFT_CAP",
-            "5 GiB, at most a quarter of the memory",
-            "From how many bytes on buffers that are cheap to get back leave the memory. As above.",
-        ),
-        Variable(
-            "SEAMLESS_CACHE",
-            "command line: `$XDG_CACHE_HOME/seamless`, else `~/.cache/seamless`; Python: nothing is kept",
-            "The cache directory. `~` is expanded; a blank value counts as none.",
-        ),
-        Variable(
-            "SEAMLESS_COMPUTE_THREADS",
-            "number of processors + 4, at most 32",
-            "How many steps of a Python program may be executed at once.",
-        ),
-        Variable(
-            "SEAMLESS_DEBUG_SHUTDOWN", "off", "Any value: `seamless.close()` tells on standard error what it does."
-        ),
-        Variable(
-            "SEAMLESS_MAX_DOWNLOAD_FILES",
-            f"{limits._MAX_FILES}",
-            "`seamless-run`: above so many files for one target it asks before it writes them.",
-        ),
-        Variable(
-            "SEAMLESS_MAX_DOWNLOAD_SIZE",
-            format_size(limits._MAX_SIZE).replace(".00", ""),
-            "The same for their size. Units `kB`, `MB`, `GB` are powers of 1000; `k`, `M`, `G`, `KiB`, ... of 1024.",
-        ),
-        Variable(
-            "SEAMLESS_TRACEBACK", "off", "Any value but `0`: commands show the traceback of an error (`--debug`)."
-        ),
-    ]
-
-
-OTHER_VARIABLES = [
-    Variable("COLUMNS", "width of the terminal", "Width of the help texts, at most 80."),
-    Variable("CONDA_DEFAULT_ENV", "set by conda", "With `CONDA_PREFIX`: in which environment a Python step runs."),
-    Variable("CONDA_EXE", "`conda`", "The conda that is asked for its root if `CONDA_ROOT` is not set."),
-    Variable("CONDA_PREFIX", "set by conda", "See `CONDA_DEFAULT_ENV`."),
-    Variable("CONDA_ROOT", "`conda info --base`", "Where `etc/profile.d/conda.sh` is, for steps with `--conda`."),
-    Variable("HOME", "set at login", "The home directory: `~` in names, and the cache directory."),
-    Variable("NO_COLOR", "off", "Any value: no colours on a terminal."),
-    Variable("PATH", "set at login", "Where commands are looked for."),
-    Variable("PWD", "set by the shell", "The current directory by the name under which you entered it."),
-    Variable("TERM", "set by the terminal", "`dumb`: no colours."),
-    Variable("TMPDIR", "`/tmp`", "Where commands are executed, each in a directory of its own."),
-    Variable("XDG_CACHE_HOME", "`~/.cache`", "The directory that holds the default cache directory."),
-]
-
-# celltype: (values that can be stored, bytes, what a step gets, an example as Python source or None)
-CELLTYPES: dict[str, tuple[str, str, str, str | None]] = {
-    "binary": ("a numpy array, or what makes one", "npy format", "read-only array, or numpy scalar", None),
-    "mixed": (
-        "plain values, arrays, bytes, and containers of these",
-        "JSON in ASCII; npy for one array; else a stream of both",
-        "the value; bytes come as an array of dtype S",
-        "{'b': 1e-05, 'a': 'é'}",
-    ),
-    "text": ("text", "UTF-8, one newline at the end", "text without newlines at the end", "'two\\nlines'"),
-    "python": ("Python source", "as `text`", "text, checked to be Python", "'x = 1'"),
-    "ipython": ("IPython source", "as `text`", "text, checked to be IPython", "'%time x'"),
-    "plain": (
-        "None, bool, numbers, text; lists and dicts of these",
-        "JSON in UTF-8: two spaces, sorted keys, one newline at the end",
-        "the value; tuples come as lists",
-        "{'b': 1e-05, 'a': 'é'}",
-    ),
-    "yaml": ("YAML text", "as `text`", "text, checked to be YAML", "'a: 1'"),
-    "str": ("text, numbers", "a JSON string", "text", "'two\\nlines'"),
-    "bytes": ("bytes, or an array's memory", "the bytes", "bytes", "b'\\x00\\x01'"),
-    "int": ("what `int()` takes", "a JSON integer", "int", "42"),
-    "float": ("what `float()` takes, not NaN or infinite", "a JSON number", "float", "3"),
-    "bool": ("any value", "`true` or `false`", "bool", "True"),
-    "checksum": (
-        "a checksum, or lists and dicts of them",
-        "JSON with hexadecimal strings",
-        "in Python: the text; as a pin: the value behind it",
-        None,
-    ),
-    "deepcell": (
-        "nested dict or list; each leaf is stored by itself as `mixed`",
-        "as `plain`, with checksums as leaves",
-        "the structure with Checksum objects",
-        None,
-    ),
-    "deepfolder": ("dict: path to bytes", "as `plain`: path to checksum", "dict: path to Checksum", None),
-    "folder": ("dict: path to bytes", "as `plain`: path to checksum", "dict: path to bytes", None),
-    "module": ("the definition of a Python module", "as `plain`", "a module, not an argument", None),
-}
-
-# section of the page, where its names are imported from, the names
-API: list[tuple[str, str, list[str]]] = [
-    ("Steps", "seamless.transformer", ["direct", "delayed", "Transformer", "DirectTransformer"]),
-    ("Transformations", "seamless.transformer", ["Transformation", "transformation_from_dict"]),
-    (
-        "Many steps",
-        "seamless.transformer",
-        ["parallel", "parallel_async", "TransformationList", "TransformationIterableBase"],
-    ),
-    ("Environment of a step", "seamless.transformer", ["Environment"]),
-    ("Checksums", "seamless", ["Checksum"]),
-    ("Buffers", "seamless", ["Buffer"]),
-    ("Session", "seamless", ["close", "ensure_open", "register_close_hook", "is_worker", "set_is_worker"]),
-    ("Cache directory", "seamless.config.embedded", ["activate_embedded"]),
-    ("Cache directory, opened by hand", "seamless.stores.embedded", ["open_embedded", "EmbeddedStore"]),
-    ("Celltypes", "seamless.celltypes", ["serialize", "parse", "convert", "canonical_json"]),
-]
 
 
 # --- Markdown -----------------------------------------------------------------------------------
@@ -200,21 +73,52 @@ def exit_codes(parser: argparse.ArgumentParser) -> list[list[str]]:
     return [line.split(None, 1) for line in epilog_sections(parser).get("exit codes", [])]
 
 
+def value_of(action: argparse.Action) -> str:
+    """Return what stands for the value of an option in its help, or nothing."""
+    if action.nargs == 0:
+        return ""
+    if action.metavar is not None:
+        return action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar)
+    if action.choices is not None:
+        return f"{{{','.join(map(str, action.choices))}}}"
+    return action.dest.upper()
+
+
 def option_row(action: argparse.Action) -> list[str]:
     """Return the forms of an option or argument, and its meaning."""
-    value = action.metavar if isinstance(action.metavar, str) else ""
+    value = value_of(action)
+    meaning = argparse.HelpFormatter("")._expand_help(action) if action.help else ""
     if not action.option_strings:
-        return [code(value or action.dest), action.help or ""]
-    optional = action.nargs == "?"
+        return [code(value), meaning]
     forms = []
     for name in action.option_strings:
         if not value:
             forms.append(name)
-        elif optional:
+        elif action.nargs == "?":
             forms.append(f"{name}[={value}]")
         else:
             forms.append(f"{name} {value}")
-    return [", ".join(map(code, forms)), action.help or ""]
+    return [", ".join(map(code, forms)), meaning]
+
+
+def option_tables(parser: argparse.ArgumentParser) -> str:
+    """Return the tables of all options of a command, but not those of its subcommands."""
+    text = ""
+    for group in parser._action_groups:
+        shown = [a for a in group._group_actions if a.help != argparse.SUPPRESS]
+        rows = [option_row(a) for a in shown if not isinstance(a, argparse._SubParsersAction)]
+        if rows:
+            text += f"\n**{(group.title or '').capitalize()}**"
+            text += f": {' '.join(group.description.split())}\n\n" if group.description else "\n\n"
+            text += table(["option", "meaning"], rows)
+    return text
+
+
+def subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield the subcommands of a command."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
 
 
 def commands_page() -> str:
@@ -223,12 +127,10 @@ def commands_page() -> str:
     for name, parser in commands().items():
         text += f"\n## {name}\n\n{' '.join((parser.description or '').split())}\n\n"
         text += fence((parser.usage or "").replace("%(prog)s", name).replace("\n       ", "\n"))
-        for group in parser._action_groups:
-            rows = [option_row(a) for a in group._group_actions if a.help != argparse.SUPPRESS]
-            if rows:
-                text += f"\n**{group.title}**"
-                text += f": {' '.join(group.description.split())}\n\n" if group.description else "\n\n"
-                text += table(["option", "meaning"], rows)
+        text += option_tables(parser)
+        for subname, subparser in subcommands(parser):
+            text += f"\n### {name} {subname}\n\n{' '.join((subparser.description or '').split())}\n"
+            text += option_tables(subparser)
         text += "\nExamples:\n\n" + fence("\n".join(epilog_sections(parser)["examples"]), "sh")
     return text
 
@@ -252,18 +154,102 @@ def exit_statuses_page() -> str:
 
 
 def environment_page() -> str:
-    """Return the page of the environment variables."""
-    text = "# Environment variables\n\n"
-    rows = [[code(v.name), v.default, v.meaning] for v in own_variables()]
-    text += table(["variable", "default", "meaning"], rows)
-    text += "\n## Variables of others that are read\n\n"
-    rows = [[code(v.name), v.default, v.meaning] for v in OTHER_VARIABLES]
-    return text + table(["variable", "default", "meaning"], rows)
+    """Return the page of the environment variables, in their sections."""
+    sections: dict[str, list[list[str]]] = {}
+    for v in [*own_variables(), *other_variables()]:
+        sections.setdefault(v.section, []).append([code(v.name), v.default, v.meaning])
+    text = "# Environment variables\n"
+    for title, rows in sections.items():
+        text += f"\n## {title}\n\n" + table(["variable", "default", "meaning"], sorted(rows))
+    return text
 
 
-def documented_variables() -> set[str]:
-    """Return the names of all variables on the page."""
-    return {variable.name for variable in [*own_variables(), *OTHER_VARIABLES]}
+def documented_variables() -> dict[str, Variable]:
+    """Return all variables of the page, by name."""
+    return {variable.name: variable for variable in [*own_variables(), *other_variables()]}
+
+
+# --- configuration ------------------------------------------------------------------------------
+
+
+def fields_table(fields: Any) -> str:
+    """Return the table of the fields of a mapping in a configuration file."""
+    rows = [
+        [code(name), field.type.expected, field.doc + ("; needed" if field.required else "")]
+        for name, field in fields.fields.items()
+    ]
+    return table(["field", "value", "meaning"], rows)
+
+
+def configuration_page() -> str:
+    """Return the page of the commands of project files, and of the fields of cluster definitions."""
+    from seamless.config import cluster_schema as schema
+    from seamless.config import images
+    from seamless.config.commands import VALUES
+
+    rows = [[code(f"- {name}: ..."), type_.expected, doc] for name, (type_, doc) in VALUES.items()]
+    rows += [
+        ["`- clusters: ...`", "a mapping from names to clusters", "definitions of clusters, for this project only"],
+        ["`- inherit_from_parent`", "true, false or nothing", "read the files of the parent directory first"],
+        ["`- stage NAME: ...`", "a list of commands", "commands for a stage only"],
+        ["`- substage NAME: ...`", "a list of commands", "commands for a substage only"],
+    ]
+    text = "# Configuration\n\nWhat may be written in configuration files. How to use it: "
+    text += "[Configure a project](../howto/configuration.md).\n\n## Project files\n\n"
+    text += "`seamless.yaml` and `seamless.profile.yaml` are lists of commands:\n\n"
+    text += table(["command", "value", "meaning"], rows)
+    text += "\n## Cluster files\n\nMappings from names to clusters. `local_cluster: NAME` says which of them is this "
+    text += f"machine. A cluster:\n\n{fields_table(schema.CLUSTER)}\n### A frontend\n\n{fields_table(schema.FRONTEND)}"
+    for service, fields in schema.SERVICE_FIELDS.items():
+        text += f"\n### A {service}\n\n{fields_table(fields)}"
+    text += f"\n### A queue\n\n{fields_table(schema.QUEUE)}\n### An image\n\n"
+    text += "The name of an image of the cluster, a path, or a mapping. `images` and `image_defaults` take the same "
+    text += f"fields, but `use`.\n\n{fields_table(images.IMAGE.types['mapping'])}"
+    return text
+
+
+# --- HTTP ---------------------------------------------------------------------------------------
+
+
+def operations(document: dict[str, Any]) -> str:
+    """Return the tables of the operations that an OpenAPI document describes."""
+    text = ""
+    for path, methods in sorted(document["paths"].items()):
+        for method, operation in sorted(methods.items()):
+            text += f"\n### {method.upper()} {path}\n\n{operation.get('summary', '')}\n\n"
+            rows = [[status, answer["description"]] for status, answer in sorted(operation["responses"].items())]
+            text += table(["status", "answer"], rows)
+    return text
+
+
+def requests_table(operation: dict[str, Any]) -> str:
+    """Return the table of the requests that the database takes: the value of `type`, and the other fields."""
+    rows = []
+    for body in operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"]:
+        needed = body["required"]
+        names = [code(n) + ("" if n in needed else " (optional)") for n in body["properties"] if n != "type"]
+        rows.append([code(body["properties"]["type"]["const"]), ", ".join(names), body.get("description", "")])
+    return table(["`type`", "other fields", ""], rows)
+
+
+def http_page() -> str:
+    """Return the page of the HTTP interfaces, from the descriptions that the servers give of themselves."""
+    from seamless.services.database.openapi import description as database_description
+    from seamless.services.hashserver.description import description as hashserver_description
+
+    document: Any = hashserver_description(writable=True)
+    text = "# HTTP\n\nWhat the servers answer. A server that asks for a token wants it in the header "
+    text += "`Authorization: Bearer TOKEN`; only `/healthcheck` needs none. Each server describes itself in "
+    text += "`/openapi.json`, the hashserver also in `/docs`.\n\n## hashserver\n\n"
+    text += "`{checksum}` is 64 hexadecimal digits. Without `--writable` there is no PUT (405), and no promise (404). "
+    text += "The bodies of `/has`, `/has-now` and `/buffer-length` are JSON lists of checksums.\n"
+    text += operations(document.openapi())
+    database = database_description(writable=True)
+    text += "\n## seamless-database\n\nThe path does not matter: a request is a GET or a PUT with a JSON object as its "
+    text += "body. Without `--writable` there is no PUT (405). `/healthcheck`, `/status` and `/metrics` are as above.\n"
+    text += operations(database)
+    text += "\n### What is asked\n\nRequests with GET:\n\n" + requests_table(database["paths"]["/"]["get"])
+    return text + "\nRequests with PUT:\n\n" + requests_table(database["paths"]["/"]["put"])
 
 
 # --- Python -------------------------------------------------------------------------------------
@@ -357,7 +343,8 @@ def module_source(module: str) -> str:
 
 def find(module: str, name: str) -> str:
     """Return the Markdown of a name, from the module that defines it."""
-    module = getattr(importlib.import_module(module), "_LAZY", {}).get(name, module)
+    loaded = importlib.import_module(module)
+    module = getattr(loaded, "_LAZY", {}).get(name) or getattr(loaded, name).__module__
     source = module_source(module)
     nodes = {node.name: node for node in ast.parse(source).body if isinstance(node, DEFINITIONS)}
     return described(nodes[name], source.splitlines())
@@ -371,11 +358,13 @@ def module_tree(module: str) -> ast.Module:
 def python_page() -> str:
     """Return the page of the Python names."""
     import seamless
+    import seamless.config
     import seamless.transformer
 
     text = "# Python\n\nImport these names from `seamless`:\n\n"
     text += ", ".join(code(name) for name in seamless.__all__) + "\n\nand these from `seamless.transformer`:\n\n"
-    text += ", ".join(code(name) for name in seamless.transformer.__all__)
+    text += ", ".join(code(name) for name in seamless.transformer.__all__) + "\n\nand these from `seamless.config`:\n\n"
+    text += ", ".join(code(name) for name in seamless.config.__all__)
     text += "\n\nThe others from the module that is named. In the tables, a member without brackets is a property.\n"
     for title, module, names in API:
         text += f"\n## {title}\n\nFrom `{module}`.\n"
@@ -467,8 +456,10 @@ def pages() -> dict[Path, str]:
     """Return every generated page."""
     makers = {
         "commands": commands_page,
+        "configuration": configuration_page,
         "environment": environment_page,
         "exit-statuses": exit_statuses_page,
+        "http": http_page,
         "python": python_page,
         "celltypes": celltypes_page,
     }

@@ -23,15 +23,15 @@ from seamless.errors import UsageError
 PROG = "seamless-download"
 
 _EXAMPLES = (
-    "seamless-download genome.fa reads        # by genome.fa.CHECKSUM and reads.INDEX",
-    "seamless-download --stdout e49c81e2d2f84e259d40e2fb8192f3bcd198b355184845d76d8f58807d0d78ee",
-    "seamless-download -o copy reads          # writes copy/, copy.INDEX and copy.CHECKSUM",
+    "seamless-download genome.fa reads   # by genome.fa.CHECKSUM and reads.INDEX",
+    "seamless-download -o copy reads     # writes copy/, copy.INDEX, copy.CHECKSUM",
+    "seamless-download --stdout $(cat genome.fa.CHECKSUM)",
 )
 _EXIT_CODES = (
     (0, "done: everything is here, or was skipped because of -n"),
     (1, "something could not be had or written; everything else is here"),
     (2, "a mistake in the arguments; nothing was written"),
-    (130, "interrupted: complete files stay, and are not fetched the next time"),
+    (130, "interrupted: complete files stay, and are not fetched again"),
 )
 
 
@@ -39,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     parser = make_parser(
         PROG,
-        "Bring back files and directories that seamless-upload or seamless-run have stored.\n"
-        "NAME is a directory if NAME.INDEX exists, else a file that NAME.CHECKSUM is about.\n"
+        "Bring back files and directories that seamless-upload or seamless-run stored.\n"
+        "NAME is a directory if NAME.INDEX exists, else a file, known by NAME.CHECKSUM.\n"
         "A checksum by itself is written to a file called like it. Files that are here\n"
         "already with the right content are left alone.",
         usage="%(prog)s [options] FILE|DIR|CHECKSUM...",

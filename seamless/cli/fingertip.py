@@ -25,11 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     return parser_for(
         PROG,
-        "Write the bytes behind a checksum to standard output. If they are not stored, run a\n"
-        "step again that is known to have given them; they are not stored then, either.",
+        "Write the bytes behind a checksum to standard output. If they are not stored,\n"
+        "run a step again that is known to have given them (and do not store them).",
         (
             "seamless-fingertip sorted.txt.CHECKSUM > sorted.txt",
-            "seamless-fingertip -o big.bin e49c81e2d2f84e259d40e2fb8192f3bcd198b355184845d76d8f58807d0d78ee",
+            "seamless-fingertip -o sorted.txt $(cat sorted.txt.CHECKSUM)",
         ),
         "the content is not stored, and no known step gives it",
     )

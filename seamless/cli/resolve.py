@@ -26,10 +26,10 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     return parser_for(
         PROG,
-        "Write the bytes behind a checksum to standard output, exactly as they are stored.",
+        "Write the bytes behind a checksum to standard output, exactly as they are.",
         (
             "seamless-resolve result.CHECKSUM | head",
-            "seamless-resolve -o genome.fa e49c81e2d2f84e259d40e2fb8192f3bcd198b355184845d76d8f58807d0d78ee",
+            "seamless-resolve -o genome.fa $(cat genome.fa.CHECKSUM)",
         ),
         "the content is not stored, or the file holds no checksum",
     )

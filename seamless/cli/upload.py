@@ -25,15 +25,15 @@ PROG = "seamless-upload"
 _NAMES = "FILE|DIR"
 
 _EXAMPLES = (
-    "seamless-upload genome.fa reads/         # writes genome.fa.CHECKSUM, reads.INDEX, reads.CHECKSUM",
-    "seamless-upload -m reads/                # ... and deletes reads/ when all of it is stored",
+    "seamless-upload genome.fa reads/    # writes genome.fa.CHECKSUM, ...",
+    "seamless-upload -m reads/           # ... and deletes reads/ when it is stored",
     "seamless-upload --destination /data/buffers --hardlink reads/",
 )
 _EXIT_CODES = (
     (0, "done: everything is stored, and has its sidecars"),
     (1, "a file is missing, unreadable or was not stored; the others are"),
     (2, "a mistake in the arguments; nothing was stored"),
-    (130, "interrupted: what was stored stays, and is not read again the next time"),
+    (130, "interrupted: what was stored stays, and is not stored again"),
 )
 
 
@@ -41,10 +41,10 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     parser = make_parser(
         PROG,
-        "Store files and directories, and write NAME.CHECKSUM beside each; for a directory\n"
-        "also NAME.INDEX. Then the sidecars are enough: seamless-run takes them for the files,\n"
-        "and seamless-download brings the files back. What is stored already is not stored\n"
-        "again. A compressed file (.zst, .gz) is known by its decompressed content.",
+        "Store files and directories, and write NAME.CHECKSUM beside each; for a\n"
+        "directory also NAME.INDEX. Then these are enough: seamless-run takes them for\n"
+        "the files, and seamless-download brings the files back. What is stored already\n"
+        "is not stored again. A file .zst or .gz is known by its decompressed bytes.",
         usage="%(prog)s [options] FILE|DIR...",
         examples=_EXAMPLES,
         exit_codes=_EXIT_CODES,

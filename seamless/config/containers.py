@@ -94,7 +94,7 @@ class Fields(Type):
             if field_name is None:
                 continue
             if field_name in result:
-                report.error(f"{what}: {key.value!r} and {field_name!r} are the same field; keep one", key)
+                report.error(f"{what}: the field '{field_name}' is there twice, with hyphens and without", key)
                 continue
             result[field_name] = None
             if not (value.is_null and self._null_is_unset):

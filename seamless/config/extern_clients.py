@@ -11,7 +11,6 @@ from seamless.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
 VARIABLE = "SEAMLESS_REMOTE_CLIENTS"
@@ -29,7 +28,7 @@ def collect_remote_clients(cluster: str) -> dict[str, list[dict[str, Any]]]:
     return collect(cluster)
 
 
-def set_remote_clients(clients: Mapping[str, Any], in_remote: bool = False) -> None:
+def set_remote_clients(clients: dict[str, Any], in_remote: bool = False) -> None:
     """Activate exactly these clients; no project file is read from then on.
 
     `in_remote`: this process is inside the cluster, so use `remote_url` and `remote_directory`. Raises
@@ -40,7 +39,7 @@ def set_remote_clients(clients: Mapping[str, Any], in_remote: bool = False) -> N
     with context.lock:
         if context.initialised:
             raise RuntimeError("set_remote_clients cannot be called after initialization")
-        activate_forwarded(dict(clients), in_remote=in_remote)
+        activate_forwarded(clients, in_remote=in_remote)
         context.forwarded = True
 
 

@@ -89,7 +89,7 @@ def test_a_mistake_in_a_definition_is_found(project: Project, text: str, complai
         ('job_extra_directives: ["--x\\n--y"]', "of one line"),
         ("job_script_prologue: [3]", "job_script_prologue[0] expects a string"),
         ("memry: 1G", "unknown field 'memry' (did you mean 'memory'?)"),
-        ("{job-cores: 1, job_cores: 2}", "'job_cores' and 'job_cores' are the same field"),
+        ("{job-cores: 1, job_cores: 2}", "the field 'job_cores' is there twice"),
         ("conda: -x", "it must not begin with '-'"),
     ],
 )

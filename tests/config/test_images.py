@@ -44,7 +44,7 @@ def test_a_pinned_image_is_accepted(project: Project, use: str, images: str) -> 
         ("{path: i.sif}", "{}", "expected an absolute path"),
         ("/a/../i.sif", "{}", "must not contain"),
         ("/i.tar", "{}", "expected an image file that ends in '.sif', found '/i.tar'"),
-        ("w", "{w: {sha256: %s}}" % DIGEST, "the image has no 'path'"),
+        ("w", f"{{w: {{sha256: {DIGEST}}}}}", "the image has no 'path'"),
         ("{path: /i.sif, sha256: ABC}", "{}", "expected a SHA-256 of 64 lower-case hexadecimal digits"),
         ("{path: /i.sif, binds: ['a:/b']}", "{}", "expected an absolute path"),
         ("{path: /i.sif, binds: ['/a:/b:xx']}", "{}", "expected SOURCE[:DESTINATION[:ro|rw]]"),

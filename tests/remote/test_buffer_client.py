@@ -83,6 +83,7 @@ def test_what_the_server_calls_corrupt_is_a_corrupt_buffer(hashserver: FakeHashs
         ("x-gzip", gzip.compress(TEXT[:3]) + gzip.compress(TEXT[3:])),
         ("identity", TEXT),
     ],
+    ids=["zstd", "gzip", "gzip-members", "identity"],
 )
 def test_a_buffer_may_come_in_any_form(hashserver: FakeHashserver, encoding: str, data: bytes, tmp_path: Path) -> None:
     hashserver.encoded[NAME.hex()] = (encoding, data)
@@ -93,7 +94,11 @@ def test_a_buffer_may_come_in_any_form(hashserver: FakeHashserver, encoding: str
     assert client.copy_to(NAME, tmp_path / "copy") and (tmp_path / "copy").read_bytes() == TEXT
 
 
-@pytest.mark.parametrize("damaged", [gzip.compress(TEXT)[:-4], gzip.compress(TEXT) + b"x", b"", gzip.compress(b"!")])
+@pytest.mark.parametrize(
+    "damaged",
+    [gzip.compress(TEXT)[:-4], gzip.compress(TEXT) + b"x", b"", gzip.compress(b"!")],
+    ids=["cut off", "followed", "empty", "other"],
+)
 def test_a_damaged_compressed_form_is_a_corrupt_buffer(hashserver: FakeHashserver, damaged: bytes) -> None:
     hashserver.encoded[NAME.hex()] = ("gzip", damaged)
     client = HashserverClient(hashserver.url)
@@ -114,6 +119,7 @@ def test_an_unknown_encoding_is_an_error_that_names_it(hashserver: FakeHashserve
         b"Transfer-Encoding: chunked\r\n\r\n3\r\nsom\r\n7\r\ne text\n\r\n0\r\n\r\n",
         b"Connection: close\r\n\r\n" + TEXT,
     ],
+    ids=["chunked", "to the end"],
 )
 def test_a_buffer_may_come_without_its_length(form: bytes, tmp_path: Path) -> None:
     with scripted(says(b"HTTP/1.1 200 OK\r\n" + form)) as url:

@@ -212,6 +212,8 @@ class _Planner:
             if word.expands and self.targets.locals and not word.text.startswith(("$PWD/", "${PWD}/")):
                 return  # the user has named the results; this name is known to bash only
             name, replacement = redirect_name(self.line, word, self.targets)
+            if any(name.startswith(directory.rstrip("/") + "/") for directory in self.targets.locals):
+                return  # part of a directory that is a result anyway
             self.targets.add(name, None, f"redirection to '{word.text}'")
             if replacement is not None:
                 self.replacements[word.start] = word.end, replacement

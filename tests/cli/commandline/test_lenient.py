@@ -31,3 +31,9 @@ def test_a_redirection_that_only_bash_knows_is_left_alone_when_the_results_are_n
     assert [t.name for t in make_plan(PlanOptions([line], captures=["d"])).targets] == ["d"]
     with pytest.raises(UsageError, match="must be known before"):
         make_plan(PlanOptions([line]))
+
+
+def test_a_redirection_into_a_directory_that_is_a_result_is_part_of_it():
+    plan = make_plan(PlanOptions(["mkdir d; echo 2 > d/y"], captures=["d"]))
+    assert [t.name for t in plan.targets] == ["d"]
+    assert plan.code == "mkdir -p RESULT/\nmkdir d; echo 2 > d/y\nmv d RESULT/\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_a_damaged_buffer_is_an_error(run: Command, upload: Command, buffer: Cal
 
 
 def test_a_store_with_the_least_abilities_gives_the_bytes(
-    run: Command, upload: Command, work: Path, plain_store: object
+    run: Command, upload: Command, work: Path, plain_store: Any
 ) -> None:
     upload("a.txt")
     assert run("resolve", ALPHA).out == b"alpha\nbeta\n"
@@ -92,27 +93,27 @@ def test_a_store_with_the_least_abilities_gives_the_bytes(
 
 
 @pytest.fixture
-def scratch(run_cli: object, work: Path) -> Path:
+def scratch(run_cli: Any, work: Path) -> Path:
     """A working directory with the sidecar of a result that is not stored, and whose step prints."""
     line = "echo told; echo told on stderr >&2; tac a.txt > t.txt"
-    done = run_cli(["seamless-run", "--scratch", "-i", "a.txt", line], cwd=work)  # type: ignore[operator]
+    done = run_cli(["seamless-run", "--scratch", "-i", "a.txt", line], cwd=work)
     assert done.returncode == 0, done.stderr
     return work
 
 
-def test_a_result_that_is_not_stored_is_computed_again(run_cli: object, scratch: Path) -> None:
-    resolved = run_cli(["seamless-resolve", "t.txt.CHECKSUM"], cwd=scratch)  # type: ignore[operator]
+def test_a_result_that_is_not_stored_is_computed_again(run_cli: Any, scratch: Path) -> None:
+    resolved = run_cli(["seamless-resolve", "t.txt.CHECKSUM"], cwd=scratch)
     assert (resolved.returncode, resolved.stdout) == (1, b"")
-    done = run_cli(["seamless-fingertip", "t.txt.CHECKSUM"], cwd=scratch)  # type: ignore[operator]
+    done = run_cli(["seamless-fingertip", "t.txt.CHECKSUM"], cwd=scratch)
     assert (done.returncode, done.stdout) == (0, b"beta\nalpha\n"), done.stderr
 
 
-def test_a_damaged_result_is_computed_again(run_cli: object, work: Path, store: Path) -> None:
-    assert run_cli(["seamless-run", "tac", "a.txt"], cwd=work).returncode == 0  # type: ignore[operator]
+def test_a_damaged_result_is_computed_again(run_cli: Any, work: Path, store: Path) -> None:
+    assert run_cli(["seamless-run", "tac", "a.txt"], cwd=work).returncode == 0
     checksum = sha256(b"beta\nalpha\n").hexdigest()
     path = store / checksum[:2] / checksum
     path.chmod(0o644)
     path.write_bytes(b"BETA\nALPHA\n")
-    done = run_cli(["seamless-fingertip", checksum], cwd=work)  # type: ignore[operator]
+    done = run_cli(["seamless-fingertip", checksum], cwd=work)
     assert (done.returncode, done.stdout) == (0, b"beta\nalpha\n"), done.stderr
     assert b"computed again" in done.stderr

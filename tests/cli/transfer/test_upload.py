@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -388,25 +389,25 @@ def test_json_tells_what_was_stored(upload: Command) -> None:
 # --- a store elsewhere ----------------------------------------------------------------------------
 
 
-def test_a_store_with_the_least_abilities_gets_everything(upload: Command, work: Path, plain_store: object) -> None:
+def test_a_store_with_the_least_abilities_gets_everything(upload: Command, work: Path, plain_store: Any) -> None:
     large = os.urandom(LARGE)
     (work / "big").write_bytes(large)
     (work / "empty").write_bytes(b"")
     (work / "z.gz").write_bytes(gzip.compress(b"zz"))
     assert upload("a.txt", "d", "big", "z.gz", "empty").status == 0
-    content = plain_store.content  # type: ignore[attr-defined]
+    content = plain_store.content
     assert {ALPHA, TREE, hex_of(large), hex_of(b"zz"), hex_of(b"")} <= {c.hex() for c in content}
 
 
-def test_a_store_elsewhere_is_given_only_what_it_lacks(upload: Command, plain_store: object) -> None:
+def test_a_store_elsewhere_is_given_only_what_it_lacks(upload: Command, plain_store: Any) -> None:
     upload("a.txt")
-    plain_store.puts.clear()  # type: ignore[attr-defined]
+    plain_store.puts.clear()
     assert upload("a.txt").status == 0
-    assert plain_store.puts == []  # type: ignore[attr-defined]
+    assert plain_store.puts == []
 
 
 def test_a_store_elsewhere_is_asked_about_and_without_a_terminal_that_is_no(
-    upload: Command, plain_store: object, monkeypatch: pytest.MonkeyPatch
+    upload: Command, plain_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEAMLESS_MAX_UPLOAD_FILES", "2")
     done = upload("a.txt", "d")
@@ -415,14 +416,14 @@ def test_a_store_elsewhere_is_asked_about_and_without_a_terminal_that_is_no(
     assert upload("-y", "a.txt", "d").status == 0
 
 
-def test_links_need_a_directory(upload: Command, plain_store: object) -> None:
+def test_links_need_a_directory(upload: Command, plain_store: Any) -> None:
     done = upload("--hardlink", "a.txt")
     assert done.status == 2
     assert "--destination" in done.err
 
 
 def test_a_file_that_changes_meanwhile_is_an_error(
-    upload: Command, work: Path, plain_store: object, monkeypatch: pytest.MonkeyPatch
+    upload: Command, work: Path, plain_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from seamless.cli.transfer import hashing
 
