@@ -204,7 +204,7 @@ def configuration_page() -> str:
         text += f"\n### A {service}\n\n{fields_table(fields)}"
     text += f"\n### A queue\n\n{fields_table(schema.QUEUE)}\n### An image\n\n"
     text += "The name of an image of the cluster, a path, or a mapping. `images` and `image_defaults` take the same "
-    text += f"fields, but `use`.\n\n{fields_table(images.IMAGE.types['mapping'])}"
+    text += f"fields, but `use`.\n\n{fields_table(images.IMAGE._by_kind['mapping'])}"
     return text
 
 
@@ -212,14 +212,18 @@ def configuration_page() -> str:
 
 
 def operations(document: dict[str, Any]) -> str:
-    """Return the tables of the operations that an OpenAPI document describes."""
-    text = ""
+    """Return the table of the operations that an OpenAPI document describes; those that are alike share a row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for path, methods in sorted(document["paths"].items()):
         for method, operation in sorted(methods.items()):
-            text += f"\n### {method.upper()} {path}\n\n{operation.get('summary', '')}\n\n"
-            rows = [[status, answer["description"]] for status, answer in sorted(operation["responses"].items())]
-            text += table(["status", "answer"], rows)
-    return text
+            answers = []
+            for status, answer in sorted(operation["responses"].items()):
+                meaning = answer["description"].removesuffix(".")
+                answers.append(status if meaning == "Successful Response" else f"{status} {meaning}")
+            key = (path, operation.get("summary", ""), "<br>".join(answers))
+            rows.setdefault(key, []).append(method.upper())
+    shown = [[code(f"{' or '.join(m)} {path}"), meaning, answers] for (path, meaning, answers), m in rows.items()]
+    return "\n" + table(["request", "what it does", "status and answer"], shown)
 
 
 def requests_table(operation: dict[str, Any]) -> str:

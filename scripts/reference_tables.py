@@ -1,4 +1,4 @@
-"""What the reference says that no code can tell: the meaning of variables, of celltypes, and what the page of Python has.
+"""What the reference says that no code can tell: the meaning of variables and celltypes, and which names it describes.
 
 Tests compare these tables with the code.
 """

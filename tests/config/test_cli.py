@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,9 +180,9 @@ def test_a_file_is_migrated_on_paper_and_then_in_place(project: Project, capsys:
     status, out, err = run(capsys, "migrate", path, "--image", "hs=storage")
     assert (status, out) == (0, new)
     assert "'conda: hs' -> 'image: storage'" in err
-    assert "conda" in open(path).read()
+    assert "conda" in Path(path).read_text()
     assert run(capsys, "-q", "migrate", path, "--image", "hs=storage", "--write") == (0, "", "")
-    assert open(path).read() == new
+    assert Path(path).read_text() == new
     assert run(capsys, "migrate", path, "--image", "hs")[0] == 2
 
 

@@ -22,7 +22,8 @@ from seamless.transformer import direct
 
 @direct
 def step(a, path):
-    open(path, "a").write("x")
+    with open(path, "a") as trace:
+        trace.write("x")
     return a + 1
 
 config.set_stage(sys.argv[1] or None)
@@ -56,8 +57,10 @@ def services(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def run(project: Project, stage: str, trace: Path) -> str:
+    program = project.root / "program.py"
+    program.write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, stage, str(trace)],
+        [sys.executable, str(program), stage, str(trace)],
         cwd=project.root,
         capture_output=True,
         text=True,

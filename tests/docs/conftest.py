@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(?P<language>\w+)?(?: title=\"(?P<title>[^\"]+)\")?\s*$")
 MARK = "--8<--end-of-command--8<--"
-FOREIGN = ("SEAMLESS_", "CONDA_", "XDG_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COVERAGE", "PYTEST")
+FOREIGN = (
+    *("SEAMLESS_", "HASHSERVER_", "REMOTE_HTTP_LAUNCHER_", "CONDA_", "XDG_"),
+    *("PYTHON", "NO_COLOR", "FORCE_COLOR", "COVERAGE", "PYTEST"),
+)
 
 
 class Block(NamedTuple):
@@ -104,6 +108,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, command: str) -> tuple[list[str], int]:
@@ -123,8 +128,8 @@ class Shell:
         raise AssertionError(f"the shell has ended: {command}\n" + "\n".join(lines))
 
     def close(self) -> None:
-        """End the shell."""
-        self._bash.kill()
+        """End the shell and what it has started."""
+        os.killpg(self._bash.pid, signal.SIGKILL)
         self._bash.communicate()
 
 
@@ -144,7 +149,16 @@ def run_blocks(blocks: list[Block], directory: Path, home: Path) -> list[str]:
                 problems += run_console(block, shell)
     finally:
         shell.close()
+        stop_services(home)
     return problems
+
+
+def stop_services(home: Path) -> None:
+    """Stop the services that a page has left running: they outlive the programs that have started them."""
+    from seamless.launcher import stop
+
+    for state in (home / ".remote-http-launcher" / "server").glob("*.json"):
+        stop(state.stem)
 
 
 def run_program(block: Block, directory: Path, shell: Shell) -> list[str]:

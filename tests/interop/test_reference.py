@@ -118,7 +118,8 @@ def served(commands: Path, *words: str) -> Iterator[str]:
 
 
 def ask(url: str, method: str, body: Any) -> str:
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), method=method)
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(answer.read().decode())
 
@@ -128,7 +129,8 @@ def test_the_servers_of_the_reference_serve_our_cache(reference: Path, place: Pa
     run(OURS, place, "seamless-run", "cat a.txt", SEAMLESS_CACHE=str(cache))
     tf = "370a0f1a1d160aa5fdde16381cdbc6e55a201274bd33b6d4ac329090321a993e"
     directory = cache / "__TOPLEVEL__"
-    with served(reference, "seamless-database", str(directory / "seamless.db")) as url:
+    # --writable: without it the reference does not start with the peewee of today
+    with served(reference, "seamless-database", str(directory / "seamless.db"), "--writable") as url:
         result = ask(url + "/", "GET", {"type": "transformation", "checksum": tf})
         record = json.loads(ask(url + "/", "GET", {"type": "metadata", "checksum": tf}))
     assert record["result_checksum"] == result
@@ -151,7 +153,10 @@ def test_the_reference_computes_with_the_servers_of_either_side(side: str, refer
         served(commands, "seamless-database", str(store / "seamless.db"), "--writable", *insecure) as results,
     ):
         clients = json.dumps(
-            {"buffer": [{"readonly": False, "url": buffers}], "database": [{"readonly": False, "url": results}]}
+            {
+                kind: [{"readonly": False, "url": url, "remote_url": url}]
+                for kind, url in (("buffer", buffers), ("database", results))
+            }
         )
         for _ in range(2):
             output = run(
