@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(argv)
         messages = Messages(PROG, options.verbosity)
         checksum = checksum_from(options.what)
-        storage = open_storage(project=options.project, stage=options.stage)
+        storage = open_storage(project=options.project, stage=options.stage, local=True)
         try:
             try:
                 if deliver(storage.buffers, checksum, options.output):

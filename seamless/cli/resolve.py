@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> int:
         options = build_parser().parse_args(argv)
         checksum = checksum_from(options.what)
-        storage = open_storage(project=options.project, stage=options.stage)
+        storage = open_storage(project=options.project, stage=options.stage, local=True)
         try:
             if not deliver(storage.buffers, checksum, options.output):
                 raise SeamlessError(f"Cannot resolve {checksum}: not in {storage.where}")

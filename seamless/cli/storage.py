@@ -10,10 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import BinaryIO
+
     from seamless.checksum import Checksum
     from seamless.session import BufferStore, ResultStore
     from seamless.stores.directory import BufferDirectory
 
+PROJECT_FILES = ("seamless.yaml", "seamless.profile.yaml")
 _CHUNK = 1 << 20
 
 
@@ -33,20 +37,114 @@ class Storage:
                 close()
 
 
-def open_storage(*, project: str = "", stage: str = "") -> Storage:
+def open_storage(*, project: str = "", stage: str = "", local: bool = False) -> Storage:
     """Open the stores of a project and stage, given as `NAME[:SUBNAME]` or empty, and make them the active ones.
 
-    Raises UsageError for a name that cannot be, StoreError for stores that cannot be used.
+    In order: $SEAMLESS_CACHE; the services named by $SEAMLESS_REMOTE_CLIENTS; those of the project files of the
+    current directory; the cache directory of the user. `local`: execute here, whatever the files say. May start
+    services. Raises UsageError for a name that cannot be, ConfigurationError, StoreError for unusable stores.
     """
-    from seamless.config.embedded import activate_embedded
+    from seamless.config.embedded import activate_embedded, cache_from_environment
 
-    names: list[str | None] = [None, None, None]
+    names: list[str | None] = [None, None, None, None]
     if project or stage:
         from seamless.cli.run_options import split_scope
 
-        names = [*split_scope(project, "--project"), split_scope(stage, "--stage")[0]]
+        names = [*split_scope(project, "--project"), *split_scope(stage, "--stage")]
+    if cache_from_environment() is None:
+        if "SEAMLESS_REMOTE_CLIENTS" in os.environ:
+            return _forwarded()
+        if configuration_files():
+            configured = _configured(names, local)
+            if isinstance(configured, Storage):
+                return configured
+            names = configured
     store = activate_embedded(project=names[0], subproject=names[1], stage=names[2])
     return Storage(store.buffers, store.results, store.directory)
+
+
+def configuration_files(directory: str = ".") -> list[str]:
+    """Return the project files in `directory`."""
+    return [name for name in PROJECT_FILES if os.path.isfile(os.path.join(directory, name))]
+
+
+def _forwarded() -> Storage:
+    from seamless.config import set_remote_clients_from_env
+
+    set_remote_clients_from_env()
+    return _active("SEAMLESS_REMOTE_CLIENTS")
+
+
+def _configured(names: list[str | None], local: bool) -> Storage | list[str | None]:
+    """Evaluate the project files; return their stores, or without a cluster the names for the cache of the user."""
+    from seamless.config import change_stage, load, set_overrides
+
+    overrides = {key: name for key, name in zip(("project", "subproject"), names[:2], strict=True) if name}
+    if local:
+        overrides["execution"] = "process"
+    set_overrides(overrides)
+    config = load(names[2], names[3], workdir=None)
+    if config.cluster is None or not config.persistent:
+        return [config.project, config.subproject, config.stage, config.substage]
+    change_stage()
+    return _active(f"cluster '{config.cluster}'")
+
+
+def _active(where: str) -> Storage:
+    """Return the active stores of the session as one."""
+    from seamless.errors import UsageError
+    from seamless.session import session
+
+    if not session.buffer_stores or not session.result_stores:
+        missing = "hashserver" if not session.buffer_stores else "database"
+        raise UsageError(f"{where} names no {missing}; both a hashserver and a database are needed")
+    buffers = session.buffer_stores[0] if len(session.buffer_stores) == 1 else AllBuffers(session.buffer_stores)
+    results = next((s for s in session.result_stores if s.writable), session.result_stores[0])
+    return Storage(buffers, results, f"{where} ({buffers.name})")
+
+
+class AllBuffers:
+    """Several stores as one: read from the first that has the buffer, written to all that can be written."""
+
+    def __init__(self, stores: Sequence[BufferStore]):
+        self._stores = tuple(stores)
+        self._writable = [store for store in stores if store.writable]
+        self.name = ", ".join(store.name for store in stores)
+        self.writable = bool(self._writable)
+
+    def get(self, checksum: Checksum) -> bytes | None:
+        """Return the verified bytes, or None if no store has them."""
+        return next((data for store in self._stores if (data := store.get(checksum)) is not None), None)
+
+    def open(self, checksum: Checksum) -> BinaryIO | None:
+        """Return a file over the verified bytes, or None if no store has them."""
+        return next((file for store in self._stores if (file := store.open(checksum)) is not None), None)
+
+    def length(self, checksum: Checksum) -> int | None:
+        """Return the uncompressed length in bytes, or None if no store has the buffer."""
+        return next((length for store in self._stores if (length := store.length(checksum)) is not None), None)
+
+    def has(self, checksums: Sequence[Checksum]) -> list[bool]:
+        """Tell for each checksum whether a store has the buffer."""
+        return [any(there) for there in zip(*(store.has(checksums) for store in self._stores), strict=True)]
+
+    def put(self, items: Iterable[tuple[Checksum, Any]]) -> None:
+        """Store (checksum, bytes-like) pairs in every store that can be written."""
+        pairs = list(items)
+        for store in self._writable:
+            store.put(pairs)
+
+    def copy_to(self, checksum: Checksum, path: str) -> bool:
+        """Write the verified bytes to a private file; False if no store can."""
+        copies = (getattr(store, "copy_to", None) for store in self._stores)
+        return any(copy(checksum, path) for copy in copies if copy is not None)
+
+    def close(self) -> None:
+        """Release the stores."""
+        for store in self._stores:
+            close = getattr(store, "close", None)
+            if close is not None:
+                close()
 
 
 def open_directory(path: str, *, writable: bool) -> Storage:

@@ -44,9 +44,13 @@ def activate_embedded(
 
 
 def activate_from_environment(session: Session) -> None:
-    """Activate `$SEAMLESS_CACHE` if it is set; else leave everything in memory."""
+    """Activate `$SEAMLESS_CACHE`, else the services in `$SEAMLESS_REMOTE_CLIENTS`; else all stays in memory."""
     root = cache_from_environment()
     if root is None:
+        if "SEAMLESS_REMOTE_CLIENTS" in os.environ and not session.is_worker:
+            from seamless.config.extern_clients import set_remote_clients_from_env
+
+            set_remote_clients_from_env()
         return
     from seamless.stores.embedded import cache_subdirectory, open_embedded
 

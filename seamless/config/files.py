@@ -53,13 +53,6 @@ class Clusters:
         if local is not None:
             self.local, self.local_node = local.value, local
 
-    def copy(self) -> Clusters:
-        """Return clusters that can be added to without changing these."""
-        new = Clusters()
-        new.by_name, new.local, new.local_node = dict(self.by_name), self.local, self.local_node
-        new.replaced = list(self.replaced)
-        return new
-
 
 def read_project_file(path: str, report: Report) -> ProjectFile:
     """Read a project file. Mistakes go to `report`."""

@@ -18,7 +18,7 @@ def complaint(what: str, name: str, *, nested: bool = False) -> str | None:
     """Return what is wrong with a name, or None. `nested`: components joined by `/` are permitted.
 
     >>> complaint("project", "a--b"), complaint("stage", "prod")
-    ("project cannot contain '--'", None)
+    ("project cannot contain '--' (found 'a--b')", None)
     """
     for forbidden in _NEVER:
         if forbidden in name and not (nested and forbidden == "/"):

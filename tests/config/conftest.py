@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def no_launch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quiet() -> Iterator[Callable[..., Any]]:
+def quiet() -> Iterator[None]:
     """Let the warnings of the configuration pass."""
     import warnings
 
@@ -97,4 +96,4 @@ def quiet() -> Iterator[Callable[..., Any]]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SeamlessConfigWarning)
-        yield os.getcwd
+        yield

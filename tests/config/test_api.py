@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import seamless.config as config
+from seamless.config.context import context
 from seamless.session import session
 from seamless.shutdown import set_is_worker
 from tests.config.conftest import HPC, WS, Project
@@ -201,6 +203,40 @@ def test_a_failed_init_does_not_settle_the_working_directory(project: Project) -
     with pytest.raises(config.ConfigurationError, match="is not a directory"):
         config.init(workdir="nowhere")
     assert config.get_workdir() == str(project.root)
+
+
+def test_the_working_directory_can_be_that_of_this_file() -> None:
+    config.set_workdir()
+    assert config.get_workdir() == str(Path(__file__).parent)
+
+
+def test_the_cache_directory_can_be_asked_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.get_seamless_cache() is None
+    monkeypatch.setenv("SEAMLESS_CACHE", " cache ")
+    assert config.get_seamless_cache() == str(project.root / "cache")
+
+
+def test_a_forked_process_is_not_held_up_by_a_lock_of_its_parent() -> None:
+    """What a fork calls is called here, while another thread holds the lock, as one of the parent might."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with context.lock:
+            held.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(10)
+        assert not context.lock.acquire(blocking=False)
+        assert context.renew_lock in session._on_fork
+        context.renew_lock()
+        assert context.lock.acquire(blocking=False)
+    finally:
+        done.set()
+        thread.join(10)
+    context.lock.release()
 
 
 # --- warnings -----------------------------------------------------------------------------------

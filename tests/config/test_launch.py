@@ -164,6 +164,19 @@ def test_a_daskserver_has_the_image_of_the_scheduler_and_that_of_the_workers(pro
     assert "conda" not in launch
 
 
+def test_how_a_scheduler_in_an_image_submits_is_handed_on(project: Project) -> None:
+    fields = "port_end: 60399, image: /s.sif, submit: bind, submit_binds: [/etc/slurm]}"
+    project.clusters(HPC.replace("port_end: 60399}", fields))
+    launch = launch_dict(project.resolve(manual={"project": "p", "cluster": "hpc"}), "daskserver")
+    assert (launch["submit"], launch["submit_binds"]) == ("bind", ["/etc/slurm"])
+
+
+def test_a_jobserver_needs_the_number_of_workers(project: Project) -> None:
+    project.clusters(WS.replace("workers: 3", "tunnel: false"))
+    with pytest.raises(ConfigurationError, match="a jobserver needs 'workers'"):
+        launch_dict(project.resolve(manual={"project": "p", "cluster": "ws"}), "jobserver")
+
+
 def test_a_fingerprint_differs_where_the_service_does() -> None:
     launch = {"command": "x", "workdir": "/w", "file_parameters": {"database": [1], "record": False}, "image": {"a": 1}}
     own = fingerprint(launch)

@@ -48,6 +48,7 @@ def test_words_are_booleans_as_in_yaml_1_1() -> None:
         ("- a\n---\n- b\n", "/p/seamless.yaml:2:1: YAML: expected a single document"),
         ("- !!python/object/apply:os.system [x]\n", "/p/seamless.yaml:1:3: the tag"),
         ("- !!int x\n", "cannot be read"),
+        ("- !own x\n", "the tag '!own' is not permitted here"),
         ("- &a [*a]\n", "refers to itself"),
         ("- 2024-02-31\n", "/p/seamless.yaml:1:3: '2024-02-31' cannot be read"),
         ("- *nowhere\n", "/p/seamless.yaml:1:3: YAML: found undefined alias"),
@@ -98,6 +99,14 @@ def test_a_missing_file_is_a_finding() -> None:
     findings: list[Finding] = []
     assert read_file("/nowhere/x.yaml", findings) is None
     assert "cannot be read: No such file" in findings[0].message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: object) -> None:
+    path = os.path.join(str(tmp_path), "pipe.yaml")
+    os.mkfifo(path)
+    findings: list[Finding] = []
+    assert read_file(path, findings) is None
+    assert "not a regular file" in findings[0].message
 
 
 def test_the_caret_stands_under_what_is_meant() -> None:

@@ -149,16 +149,10 @@ def _wait(run: Run) -> Callable[[str], None]:
 
 
 def _notices(run: Run) -> None:
-    from seamless.cli.running.notices import configuration_files, outside_variables
+    from seamless.cli.running.notices import outside_variables
 
     if run.messages.verbosity < 0:
         return
-    if files := configuration_files():
-        run.messages.message(
-            0,
-            f"{' and '.join(files)} not read: this version keeps everything in the cache directory "
-            "(SEAMLESS_CACHE), and executes here",
-        )
     declared = set(run.plan.variables) | set(run.plan.metavars)
     for name in outside_variables(run.plan.command, declared):
         run.messages.warning(

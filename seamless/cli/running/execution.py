@@ -15,7 +15,6 @@ from seamless.transformer.runner import cancel, run_transformation
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
     from seamless.cli.running.run_state import Run
-    from seamless.stores.database import ResultDatabase
 
 _WRITTEN_LINES = 20  # of the unfinished result of a failed command
 TIMED_OUT = 124  # as `timeout` has it
@@ -53,14 +52,6 @@ def _require_writable(run: Run) -> None:
                 f"the result is not in the cache, and could not be kept: {store.name} may not be written. "
                 "Make it writable for you, or set SEAMLESS_CACHE to a directory of yours."
             )
-
-
-def _database(run: Run) -> ResultDatabase:
-    """Return the result store of an execution: one that can be written."""
-    from seamless.stores.database import ResultDatabase
-
-    assert isinstance(run.store.results, ResultDatabase)
-    return run.store.results
 
 
 def store_everything(run: Run) -> None:
@@ -101,7 +92,8 @@ def _tell_of_other(run: Run) -> None:
     """Say so if another process executes this very step: its result will be taken."""
     import time
 
-    holder = _database(run).running(run.checksum)
+    running = getattr(run.store.results, "running", None)
+    holder = running(run.checksum) if running is not None else None
     if holder:
         since = time.strftime("%H:%M:%S", time.localtime(holder.get("start", 0)))
         run.messages.message(
@@ -207,9 +199,9 @@ def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:
         f"(transformation {run.checksum}). The new result is kept. Does the step read anything beside its inputs: "
         "the time, random numbers, the environment, the order of threads?"
     )
-    results = _database(run)
+    results = run.store.results
     try:
-        results.contest(run.checksum, earlier)
+        results.contest(run.checksum, earlier)  # type: ignore[attr-defined]  # every store that is not memory can
         results.set_result(run.checksum, outcome.result)
     except StoreError as exc:
         run.messages.warning(f"this could not be noted in {results.name}: {exc}")

@@ -1,10 +1,9 @@
-"""What a user should know although nothing is wrong: variables outside the identity, files that are not read."""
+"""What a user should know although nothing is wrong: variables outside the identity."""
 
 from __future__ import annotations
 
 import os
 
-_CONFIGURATION = ("seamless.yaml", "seamless.profile.yaml")
 # What every shell has or sets itself.
 _STANDARD = frozenset(
     "HOME PATH PWD OLDPWD USER LOGNAME SHELL TERM LANG LANGUAGE TMPDIR HOSTNAME HOSTTYPE MACHTYPE OSTYPE IFS UID EUID "
@@ -12,11 +11,6 @@ _STANDARD = frozenset(
     "SHELLOPTS SHLVL OPTARG OPTIND OPTERR REPLY FUNCNAME PIPESTATUS COLUMNS LINES EPOCHSECONDS EPOCHREALTIME PS1 PS2 "
     "PS4 GROUPS DIRSTACK MAPFILE COPROC".split()
 )
-
-
-def configuration_files(directory: str = ".") -> list[str]:
-    """Return the configuration files in `directory`, which this version does not read."""
-    return [name for name in _CONFIGURATION if os.path.isfile(os.path.join(directory, name))]
 
 
 def outside_variables(line: str, declared: set[str]) -> list[str]:

@@ -51,7 +51,7 @@ class Run:
         if self._store is None:
             from seamless.cli.storage import open_storage
 
-            self._store = open_storage(project=self.options.project, stage=self.options.stage)
+            self._store = open_storage(project=self.options.project, stage=self.options.stage, local=self.options.local)
         return self._store
 
     def close(self) -> None:

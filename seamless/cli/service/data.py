@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -133,14 +134,16 @@ def _size(paths: list[str], deadline: float) -> int | None:
             return None
         path = pending.pop()
         try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except NotADirectoryError:
-            total += os.stat(path, follow_symlinks=False).st_size
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode):
+                with os.scandir(path) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+                        else:
+                            total += entry.stat(follow_symlinks=False).st_size
+            else:
+                total += status.st_size
         except OSError:
             continue  # removed meanwhile, or not to be read: what can be seen is counted
     return total

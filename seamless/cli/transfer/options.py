@@ -56,7 +56,7 @@ def storage_of(options: argparse.Namespace, *, writable: bool) -> Storage:
     """Open what the options name. Raises StoreError, UsageError."""
     if options.destination is not None:
         return open_directory(options.destination, writable=writable)
-    return open_storage(project=options.project, stage=options.stage)
+    return open_storage(project=options.project, stage=options.stage, local=True)
 
 
 def names_with_options_first(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seamless.cli.running.notices import configuration_files, outside_variables, used_variables
+from seamless.cli.running.notices import outside_variables, used_variables
+from seamless.cli.storage import configuration_files
 
 
 @pytest.mark.parametrize(

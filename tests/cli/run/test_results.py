@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -309,10 +310,25 @@ def test_an_undeclared_variable_of_the_environment_is_named(seamless_run: Any) -
     assert seamless_run("-q", "-c", "echo $FOO", env={"FOO": "1"}).err == ""
 
 
-def test_a_configuration_file_is_not_silently_ignored(seamless_run: Any, work: Path) -> None:
-    (work / "seamless.yaml").write_text("- project: x\n")
-    assert "seamless.yaml" in seamless_run("cat", "a.txt").err
-    assert seamless_run("-q", "cat", "a.txt").err == ""
+def test_without_a_cluster_the_project_and_stage_of_the_files_choose_the_place_in_the_cache(
+    seamless_run: Any, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEAMLESS_CACHE", raising=False)
+    cache = Path(os.environ["XDG_CACHE_HOME"]) / "seamless"
+    (work / "seamless.yaml").write_text("- project: x\n- execution: process\n- persistent: false\n")
+    (work / "a.txt").write_text("alpha\n")
+    assert seamless_run("cat", "a.txt", env={"SEAMLESS_CACHE": ""}).out == "alpha\n"
+    assert (cache / "x" / "seamless.db").exists()
+    assert seamless_run("--stage", "prod", "cat", "a.txt", env={"SEAMLESS_CACHE": ""}).out == "alpha\n"
+    assert (cache / "x" / "STAGE-prod" / "seamless.db").exists()
+
+
+def test_a_mistake_in_a_project_file_is_shown_with_its_place(seamless_run: Any, work: Path) -> None:
+    (work / "seamless.yaml").write_text("- project: x\n- clutser: y\n")
+    done = seamless_run("cat", "a.txt", env={"SEAMLESS_CACHE": ""})
+    assert done.returncode == 2
+    assert "seamless.yaml:2:3: unknown command 'clutser'" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_container_is_refused_not_ignored(seamless_run: Any) -> None:

@@ -1,0 +1,55 @@
+"""The command `seamless-service-inspect`: print what is recorded about a service of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from seamless.cli.common import FAILURE, OK, Messages, print_error, run_main
+from seamless.cli.service.common import finished, selected_here, service_parser
+from seamless.cli.service.output import print_line
+from seamless.launcher.listing import derived_row
+from seamless.launcher.paths import state_path
+from seamless.launcher.statefile import read_state
+
+PROG = "seamless-service-inspect"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = service_parser(
+        PROG,
+        "Print the state of a service as JSON: command, log, pid, port, status, directory\n"
+        "and what it is for. Its token is left out.",
+        examples=("seamless-service-inspect --service database",),
+        required=True,
+    )
+    output = parser.add_argument_group("Output")
+    output.add_argument("--show-token", action="store_true", help="also the token that clients have to send")
+    return finished(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return run_main(PROG, partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    options = build_parser().parse_args(argv)
+    key = selected_here(PROG, options).key
+    state = read_state(state_path(key))
+    if state is None:
+        print_error(f"no state file for '{key}'", label="rhl-inspect")
+        return FAILURE
+    shown = {name: value for name, value in state.items() if options.show_token or name != "token"}
+    print_line(json.dumps(shown, sort_keys=True, indent=2))
+    derived = derived_row(key, state)["status"]
+    if derived != state.get("status"):
+        Messages(PROG, options.verbosity).message(0, f"{key} is {derived}: its process is gone")
+    return OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
