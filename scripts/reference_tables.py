@@ -85,7 +85,7 @@ def _configuration() -> list[Variable]:
         (
             "SEAMLESS_NO_LAUNCH",
             "off",
-            "`1`: nothing is started or contacted. The first use of a store of a service is an error. "
+            "`1`: no service is started or contacted. The first use of one is an error. "
             "Off: empty, `0`, `false`, `no`.",
         ),
         (
@@ -99,8 +99,8 @@ def _configuration() -> list[Variable]:
             "`/etc/seamless`",
             "The directory with the cluster files of the site; empty: there are none.",
         ),
-        ("SEAMLESS_STAGE", "none", "`STAGE[:SUBSTAGE]`: the stage for commands, unless an option names one."),
-        ("SEAMLESS_WORKDIR", "the current directory", "The directory of the project files, for commands."),
+        ("SEAMLESS_STAGE", "none", "`STAGE[:SUBSTAGE]`: the stage for `seamless-config`, `seamless-init`, `seamless-service-*`."),
+        ("SEAMLESS_WORKDIR", "the current directory", "The directory of the project files, for the same commands."),
     ]
     return [Variable(*row, section="Configuration") for row in rows]
 

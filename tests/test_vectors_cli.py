@@ -24,7 +24,7 @@ LATER = "is not in this version"
 # What a case needs that this version does not have: commands, and options of seamless-run.
 MISSING_COMMANDS = {
     "seamless-run-transformation", "seamless-cancel", "seamless-queue", "seamless-queue-finish", "seamless-probe",
-    "seamless-init", "_seamlessify",
+    "_seamlessify",
 }  # fmt: skip
 MISSING_OPTIONS = {"--qsubmit", "--queue", "--write-remote-job"}
 

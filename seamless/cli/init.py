@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from seamless.cli.common import OK, Messages, add_general, make_parser, print_error, run_main
-from seamless.cli.service.common import UNREACHABLE, show_warnings
+from seamless.cli.service.common import UNREACHABLE
 from seamless.cli.service.output import print_json, print_table
 from seamless.config.activation import no_launch, refuse_unsupported
 from seamless.config.api import resolve
@@ -87,7 +87,8 @@ def _run(argv: Sequence[str] | None) -> int:
     messages = Messages(PROG, options.verbosity)
     workdir = os.path.abspath(os.environ.get("SEAMLESS_WORKDIR") or os.getcwd())
     config = resolve(workdir, *stage)
-    show_warnings(messages, config)
+    for warning in config.warnings:
+        messages.warning(str(warning))
     if not no_launch():
         refuse_unsupported(config)
     if config.cache is not None and not options.check and not no_launch():

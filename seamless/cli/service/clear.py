@@ -61,8 +61,7 @@ def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     options = parser.parse_args(argv)
     if options.service not in STORAGE:
-        raise UsageError(f"a {options.service} has no data of its own that could be deleted; --service: hashserver or "
-                         "database")  # fmt: skip
+        parser.error(f"a {options.service} has no durable data; --service hashserver or database is expected")
     target = selected_here(PROG, options)
     messages = Messages(PROG, options.verbosity)
     plans = _plans(target, options)
@@ -136,8 +135,10 @@ def _agreed(plans: list[_Plan], target: Target, options: argparse.Namespace) -> 
     """Tell whether the data may be deleted: ask on a terminal."""
     if options.yes or not any(plan.clearing.remove for plan in plans):
         return True
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+    if not is_terminal(sys.stdin):
         return True
+    if not is_terminal(sys.stderr):
+        raise UsageError("cannot ask whether to delete, because stderr is not a terminal; use --yes")
     sys.stderr.write(f"This deletes the data of {target.key}:\n")
     for plan in plans:
         size = "" if plan.size is None else f", {plan.size}"

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from seamless.cli.common import Messages, add_general, fail, make_parser
+from seamless.cli.common import add_general, fail, make_parser
 from seamless.config.description import launch_dict
 from seamless.config.embedded import cache_from_environment
 from seamless.config.errors import ConfigurationError
@@ -235,9 +235,3 @@ def unknown_cluster(config: ResolvedConfig, cluster: str) -> ConfigurationError:
         f"cluster {cluster!r} is not defined, and no service of it is recorded on this machine; "
         f"clusters: {listed(sorted(config.clusters))}"
     )
-
-
-def show_warnings(messages: Messages, config: ResolvedConfig) -> None:
-    """Print what is doubtful in the configuration."""
-    for warning in config.warnings:
-        messages.warning(str(warning))

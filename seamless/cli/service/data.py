@@ -54,10 +54,8 @@ def look(service: str, path: str, deadline: float | None = None) -> Content:
     if service == "database":
         if not os.path.isdir(path):
             return Content("absent")
-        try:
-            return Content("populated", os.stat(os.path.join(path, DATABASE), follow_symlinks=False).st_size)
-        except OSError:
-            return Content("empty")
+        sizes = [_file_size(os.path.join(path, name)) for name in (DATABASE, f"{DATABASE}-wal")]
+        return Content("empty") if sizes[0] is None else Content("populated", sum(size or 0 for size in sizes))
     try:
         names = os.listdir(path)
     except OSError:
@@ -67,6 +65,13 @@ def look(service: str, path: str, deadline: float | None = None) -> Content:
         return Content("empty")
     deadline = time.monotonic() + SIZE_SECONDS if deadline is None else deadline
     return Content("populated", _size([os.path.join(path, name) for name in own], deadline))
+
+
+def _file_size(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None
 
 
 def places(root: str, service: str) -> Iterator[Place]:

@@ -25,6 +25,7 @@ from seamless.cli.service.rows import Row, matches, rows_of_cluster, service_row
 from seamless.config.description import launch_dict
 from seamless.config.errors import ConfigurationError
 from seamless.config.resolved import ResolvedConfig
+from seamless.launcher.configuration import Configuration
 from seamless.launcher.listing import client_rows, server_rows
 from seamless.launcher.paths import expand_home
 
@@ -82,7 +83,7 @@ def _run(argv: Sequence[str] | None) -> int:
     elif options.server or (options.cluster is not None and not options.client):
         rows, status = _one_cluster(parser, options)
     else:
-        rows, status = _connections(options), OK
+        rows, status = _connections(options)
     rows = [row for row in rows if matches(row, options) and options.status in (None, row["process"])]
     _print(rows, options)
     return status
@@ -91,17 +92,26 @@ def _run(argv: Sequence[str] | None) -> int:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _connections(options: argparse.Namespace) -> list[Row]:
+def _connections(options: argparse.Namespace) -> tuple[list[Row], int]:
     listed = client_rows()
     if options.cluster is None:
         rows = [service_row(row, client=True) for row in listed]
     else:
         rows = rows_of_cluster(listed, options.cluster, client=True)
-    if options.persistent:
-        config = evaluated(options)
-        data = _data_of_cluster(config, options.cluster) if options.cluster else _data_of_project(config, options)
-        rows = _with_data(rows, list(data))
-    return rows
+    if not options.persistent:
+        return rows, OK
+    config = evaluated(options)
+    data = _data_of_cluster(config, options.cluster) if options.cluster else _data_of_project(config, options)
+    rows = _with_data(rows, list(data))
+    return rows, _told_of_others(hosts_elsewhere(config, config.cluster)[1], config.cluster) if config.cluster else OK
+
+
+def _told_of_others(hosts: list[str], cluster: str) -> int:
+    """Say that a cluster has services on other machines; return the exit status for it."""
+    if not hosts:
+        return OK
+    print_error(elsewhere(f"cluster '{cluster}' has services on {', '.join(hosts)}"))
+    return UNREACHABLE
 
 
 def _one_cluster(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[list[Row], int]:
@@ -118,9 +128,7 @@ def _one_cluster(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     if here and _wants_data(options):
         data = _data_of_cluster(config, cluster) if options.cluster else _data_of_project(config, options)
         rows = _with_data(rows, list(data))
-    if hosts:
-        print_error(elsewhere(f"cluster '{cluster}' has services on {', '.join(hosts)}"))
-    return rows, UNREACHABLE if hosts else OK
+    return rows, _told_of_others(hosts, cluster)
 
 
 def _all_clusters(options: argparse.Namespace) -> tuple[list[Row], int]:
@@ -134,8 +142,7 @@ def _all_clusters(options: argparse.Namespace) -> tuple[list[Row], int]:
             here, hosts = hosts_elsewhere(config, cluster)
             if here and _wants_data(options):
                 found = _with_data(found, list(_data_of_cluster(config, cluster)))
-            if hosts:
-                print_error(elsewhere(f"cluster '{cluster}' has services on {', '.join(hosts)}"))
+            if _told_of_others(hosts, cluster) != OK:
                 status = FAILURE
         except ConfigurationError as exc:
             print_error(f"cluster '{cluster}': {exc}")
@@ -161,7 +168,7 @@ def _data_of_cluster(config: ResolvedConfig, cluster: str) -> Iterator[Row]:
             launch = launch_dict(config, service, cluster=cluster, project=probe, subproject="", stage="")
         except ConfigurationError:  # this cluster has no such service
             continue
-        if "hostname" in launch and not config.is_local(config.get_cluster(cluster), launch):
+        if not Configuration.from_mapping(launch).is_local:
             continue
         root = expand_home(launch["workdir"].removesuffix(f"/{probe}"))
         for place in places(root, service):
@@ -174,7 +181,7 @@ def _data_of_project(config: ResolvedConfig, options: argparse.Namespace) -> Ite
     for service in STORAGE:
         launch = launch_dict(config, service, options.mode or "rw", frontend_name=options.frontend_name)
         meta = launch["meta"]
-        if "hostname" not in launch:
+        if Configuration.from_mapping(launch).is_local:
             scope = (service, *(meta[name] for name in _SCOPE[1:]))
             yield _data_row(scope, expand_home(launch["workdir"]))
 

@@ -81,6 +81,8 @@ def matches(row: Mapping[str, Any], options: argparse.Namespace) -> bool:
     """Tell whether a row is one of those that the options ask for; what is not given may be anything."""
     for name in SCOPE:
         wanted = getattr(options, name)
+        if name == "mode" and row["mode"] is None:  # data without a service: of both modes
+            continue
         if name == "project":
             wanted = shown_project(wanted)
         if wanted is not None and (row.get(name) or "") != wanted:
