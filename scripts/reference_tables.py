@@ -99,7 +99,11 @@ def _configuration() -> list[Variable]:
             "`/etc/seamless`",
             "The directory with the cluster files of the site; empty: there are none.",
         ),
-        ("SEAMLESS_STAGE", "none", "`STAGE[:SUBSTAGE]`: the stage for `seamless-config`, `seamless-init`, `seamless-service-*`."),
+        (
+            "SEAMLESS_STAGE",
+            "none",
+            "`STAGE[:SUBSTAGE]`: the stage for `seamless-config`, `seamless-init`, `seamless-service-*`.",
+        ),
         ("SEAMLESS_WORKDIR", "the current directory", "The directory of the project files, for the same commands."),
     ]
     return [Variable(*row, section="Configuration") for row in rows]

@@ -16,7 +16,8 @@ from seamless.launcher.executor import Executor, executor_for
 from seamless.launcher.handshake import probe, reachable_host
 from seamless.launcher.health import handshake_port
 from seamless.launcher.observers import Observer, Phase, standard_observer
-from seamless.launcher.paths import client_directory, expand_home, is_key
+from seamless.launcher.paths import client_directory, expand_home, is_key, state_path
+from seamless.launcher.processes import recorded_process
 from seamless.launcher.statefile import (
     MalformedStateError,
     State,
@@ -74,7 +75,8 @@ def connect(
 ) -> Payload:
     """Do what `run` does, but believe the connection file if the service has answered `trust_seconds` ago or less.
 
-    Then nobody is asked: the service may have ended since. After a connection error call `run`.
+    Then nobody is asked, and it is only seen that the process of the service is still there: if it had ended, another
+    service could have its port. After a connection error call `run`.
     """
     checked = config if isinstance(config, Configuration) else Configuration.from_mapping(config)
     path = client_file(checked.key, connection_dir)
@@ -84,7 +86,7 @@ def connect(
         age = -1.0
     if 0 <= age <= trust_seconds:
         payload = read_state_or_none(path)
-        if payload is not None and _is_usable(payload, checked):
+        if payload is not None and _is_usable(payload, checked) and _lives(payload, checked):
             return payload
     return run(checked, connection_dir=connection_dir, observer=observer)
 
@@ -99,6 +101,18 @@ def _is_usable(payload: Payload, config: Configuration) -> bool:
         and config.hostname in (None, payload["hostname"])
         and is_port(payload.get("port"))
         and running == (config.meta or {}).get("fingerprint")
+    )
+
+
+def _lives(payload: Payload, config: Configuration) -> bool:
+    """Tell whether a connection file is that of the recorded service, whose process has not ended."""
+    if not config.is_local:
+        return True
+    state = read_state_or_none(state_path(config.key))
+    return (
+        state is not None
+        and all(payload.get(name) == state.get(name) for name in ("port", "launch_id", "token"))
+        and recorded_process(state) is not None
     )
 
 

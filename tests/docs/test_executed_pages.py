@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,13 @@ RunPage = Callable[[str], list[str]]
 
 
 @pytest.mark.parametrize("page", HOWTO)
-def test_the_examples_of_a_howto_do_what_the_page_says(page: str, run_page: RunPage) -> None:
-    assert "\n\n".join(run_page((DOCS / "howto" / page).read_text(encoding="utf-8"))) == ""
+def test_the_examples_of_a_howto_do_what_the_page_says(
+    page: str, run_page: RunPage, require: Callable[[object, str], None]
+) -> None:
+    text = (DOCS / "howto" / page).read_text(encoding="utf-8")
+    if "$ curl " in text:
+        require("curl", "the command curl is missing")
+    assert "\n\n".join(run_page(text)) == ""
 
 
 def test_the_examples_of_the_readme_do_what_it_says(run_page: RunPage) -> None:
@@ -49,6 +55,23 @@ def test_a_failing_program_is_noticed(run_page: RunPage) -> None:
 def test_a_titled_block_becomes_a_file_and_the_shell_keeps_its_state(run_page: RunPage) -> None:
     page = '```text title="d/a.txt"\nalpha\n```\n\n```console\n$ cd d\n```\n\n```console\n$ cat a.txt\nalpha\n```\n'
     assert run_page(page) == []
+
+
+def test_what_a_page_has_started_ends_with_it(run_page: RunPage, tmp_path: Path) -> None:
+    assert run_page("```console\n$ sleep 600 & echo $! > pid\n```\n") == []
+    pid = int((tmp_path / "work" / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while (state := process_state(pid)) not in ("", "Z") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert state in ("", "Z")
+
+
+def process_state(pid: int) -> str:
+    """Return the letter of the state of a process, or nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_the_home_of_a_page_is_empty(run_page: RunPage) -> None:

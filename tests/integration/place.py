@@ -131,22 +131,26 @@ class Place:
 
     # --- services -----------------------------------------------------------------------------
 
+    @property
+    def records(self) -> Path:
+        """Where the launcher keeps the states of services."""
+        return self.home / ".remote-http-launcher" / "server"
+
     def states(self, service: str = "") -> list[dict[str, Any]]:
         """Return what the launcher has recorded about services."""
-        directory = self.home / ".remote-http-launcher" / "server"
-        states = [json.loads(p.read_text()) | {"file": p} for p in sorted(directory.glob(f"{service}*.json"))]
-        return [state for state in states if isinstance(state.get("pid"), int)]
+        return [json.loads(path.read_text()) for path in sorted(self.records.glob(f"{service}*.json"))]
 
     def pids(self, service: str = "") -> list[int]:
-        """Return the processes of the services that live."""
-        return [state["pid"] for state in self.states(service) if lives(state["pid"])]
+        """Return the processes that serve this user, whatever is recorded about them."""
+        mark = os.fsencode(self.records / service) if service else os.fsencode(self.records) + b"/"
+        return [pid for pid in processes() if mark in words_of(pid) and b"--status-file" in words_of(pid)]
 
     def kill(self, service: str = "") -> list[int]:
         """Kill the services, and return their processes."""
         killed = self.pids(service)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not any(map(lives, killed)))
+        eventually(lambda: not any(words_of(pid) for pid in killed))
         return killed
 
     def clients(self) -> dict[str, Any]:
@@ -159,9 +163,14 @@ class Place:
         return kinds
 
 
-def lives(pid: int) -> bool:
-    """Tell whether a process is there and has not ended."""
+def processes() -> list[int]:
+    """Return all processes of this machine."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def words_of(pid: int) -> bytes:
+    """Return the command line of a process; empty once it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""

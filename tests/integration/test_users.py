@@ -18,11 +18,12 @@ import pytest
 
 import seamless
 
-from tests.integration.place import DEADLINE, PROGRAM, Done, Place, eventually
+from tests.integration.place import DEADLINE, PROGRAM, Done, Place, eventually, words_of
 
 GROUP = 47110
 GUEST = 65534
 PYTHON = "/usr/bin/python3"
+INITIALISED = PROGRAM.replace("import seamless.config\n", "import seamless.config\nseamless.config.init()\n")
 
 
 class User:
@@ -133,8 +134,7 @@ def test_a_second_user_with_the_token_gets_the_result_of_the_first(place: Place,
 
 
 def test_a_step_of_a_program_is_shared_by_the_token_as_well(place: Place, guest: User) -> None:
-    text = PROGRAM.replace("import seamless.config", "import seamless.config\nseamless.config.init()")
-    program = place.write("program.py", f"{text}\nprint(step(21, sys.argv[1]))\nimport seamless\nseamless.close()\n")
+    program = place.write("program.py", INITIALISED + "print(step(21, sys.argv[1]))\nimport seamless\nseamless.close()\n")
     assert place.run("python", program, place.counter) == "42\n"
     theirs = guest.home / "theirs.py"
     theirs.write_text(program.read_text())
@@ -150,14 +150,17 @@ def test_without_the_token_a_second_user_is_refused_and_nothing_is_executed(
     line = place.counted("sort a.txt")
     assert place.run("seamless-run", "-i", "a.txt", "-c", line) == "a\nb\n"
     stored = sorted(place.data.rglob("*"))
+    without = {"SEAMLESS_REMOTE_CLIENTS": all_clients(place, token=token)}
     for tried in (line, place.counted("tac a.txt")):
-        done = guest.attempt(
-            "seamless-run", "-i", "a.txt", "-c", tried, SEAMLESS_REMOTE_CLIENTS=all_clients(place, token=token)
-        )
-        assert done.returncode == 1, done
-        assert done.stdout == ""
-        assert "401" in done.stderr and "token" in done.stderr, done.stderr
-        assert done.stderr.count("401") == 1, "one message"
+        done = guest.attempt("seamless-run", "-i", "a.txt", "-c", tried, **without)
+        assert (done.returncode, done.stdout) == (125, ""), done
+        assert done.stderr.count("401") == 1 and "token" in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    (guest.home / "theirs.py").write_text(INITIALISED + "print(step(21, sys.argv[1]))\n")
+    process = guest.start("python", "theirs.py", place.counter, **without)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out) == (1, "")
+    assert "UnauthorizedError" in err.splitlines()[-1] and "401" in err.splitlines()[-1], err
     assert place.ran == 1
     assert sorted(place.data.rglob("*")) == stored
 
@@ -170,9 +173,7 @@ def test_the_token_is_in_no_file_that_a_second_user_can_read(place: Place, guest
     holding = [path for path in files if any(token in path.read_bytes().decode("latin-1") for token in tokens)]
     assert holding, "the launcher keeps them"
     assert {path for path in holding if path.stat().st_mode & 0o077} == set()
-    for state in place.states():
-        words = Path(f"/proc/{state['pid']}/cmdline").read_bytes().decode()
-        assert not any(token in words for token in tokens)
+    assert not any(token.encode() in words_of(pid) for token in tokens for pid in place.pids())
 
 
 # --- one directory ------------------------------------------------------------------------------------

@@ -238,6 +238,16 @@ _seamless_fingertip() {
 }
 complete -o bashdefault -o default -F _seamless_fingertip seamless-fingertip
 
+_seamless_init() {
+  _seamless_complete none \
+    '--stage --check --timeout --on-mismatch --json -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--stage --timeout --on-mismatch' \
+    '--on-mismatch=warn --on-mismatch=restart --on-mismatch=error'
+}
+complete -o bashdefault -o default -F _seamless_init seamless-init
+
 _seamless_resolve() {
   _seamless_complete file \
     '-o --output --project --stage -v --verbose -q --quiet --debug --version -h --help' \
@@ -257,6 +267,76 @@ _seamless_run() {
     '--dry=quiet --dry=show --dry-run=quiet --dry-run=show'
 }
 complete -o bashdefault -o default -F _seamless_run seamless-run
+
+_seamless_service_clear() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --recursive -y --yes --force --dry-run --json -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_clear seamless-service-clear
+
+_seamless_service_inspect() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --show-token -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_inspect seamless-service-inspect
+
+_seamless_service_logs() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --tail --grep --follow -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --tail --grep' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_logs seamless-service-logs
+
+_seamless_service_ps() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --client --server --all-clusters --status --persistent --wide --bytes --json -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --status' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw --status=running --status=starting --status=failed --status=stale --status=client'
+}
+complete -o bashdefault -o default -F _seamless_service_ps seamless-service-ps
+
+_seamless_service_resolve() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_resolve seamless-service-resolve
+
+_seamless_service_rm() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --client --server --force --dry-run --json -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_rm seamless-service-rm
+
+_seamless_service_stop() {
+  _seamless_complete none \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name --workdir --dry-run --json -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--service --cluster --project --subproject --stage --substage --mode --queue --frontend-name' \
+    '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
+}
+complete -o bashdefault -o default -F _seamless_service_stop seamless-service-stop
 
 _seamless_upload() {
   _seamless_complete file \

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from seamless.cli.common import FAILURE, OK, Messages, is_terminal, print_error, run_main
 from seamless.cli.service.common import STORAGE, Target, add_changing, finished, selected_here, service_parser
-from seamless.cli.service.data import Clearing, clearing, look, places
+from seamless.cli.service.data import Clearing, below, clearing, look
 from seamless.cli.service.output import print_json, print_line, round_size
 from seamless.errors import SeamlessError, UsageError
 from seamless.launcher.clearing import checked_path, clear_directory
+from seamless.launcher.errors import LauncherError
 from seamless.launcher.listing import server_rows
 from seamless.launcher.paths import expand_home
 from seamless.launcher.processes import recorded_process
@@ -64,7 +65,12 @@ def _run(argv: Sequence[str] | None) -> int:
         parser.error(f"a {options.service} has no durable data; --service hashserver or database is expected")
     target = selected_here(PROG, options)
     messages = Messages(PROG, options.verbosity)
-    plans = _plans(target, options)
+    try:
+        path = checked_path(target.launch["workdir"])
+    except LauncherError as exc:
+        print_error(str(exc), label="rhl-clear")
+        return FAILURE
+    plans = _plans(path, target, options)
     if not options.force:
         _refuse_if_used(plans)
     if options.dry_run:
@@ -82,16 +88,15 @@ def _run(argv: Sequence[str] | None) -> int:
     return status
 
 
-def _plans(target: Target, options: argparse.Namespace) -> list[_Plan]:
+def _plans(path: str, target: Target, options: argparse.Namespace) -> list[_Plan]:
     workdir = target.launch["workdir"]
-    path = checked_path(workdir)
     root = os.path.realpath(_root(target))
     if root == path or root.startswith(path.rstrip("/") + "/"):
         raise SeamlessError(f"{workdir} holds the data of all projects (it is {path}); it is not deleted")
     plans = [_plan(options.service, path, expand_home(workdir))]
     if options.recursive:
-        below = [_plan(options.service, place.path, place.path) for place in places(path, options.service)]
-        plans += [plan for plan in below if plan.clearing.remove]
+        inner = [os.path.join(path, *names) for names in below(path, options.service)]
+        plans += [_plan(options.service, directory, directory) for directory in inner]
     return plans
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from seamless.cli.common import add_general, fail, make_parser
+from seamless.cli.config import split_stage
+from seamless.config.cluster import Cluster
 from seamless.config.description import launch_dict
 from seamless.config.embedded import cache_from_environment
 from seamless.config.errors import ConfigurationError
@@ -44,27 +46,27 @@ def service_parser(
     examples: Sequence[str],
     required: bool = False,
     exit_codes: Sequence[tuple[int, str]] = EXIT_CODES,
+    otherwise: str = "What is not given is as configured here, for the stage $SEAMLESS_STAGE; the mode rw.",
+    default_workdir: str = "$SEAMLESS_WORKDIR, else here",
 ) -> argparse.ArgumentParser:
     """Return a parser with the options that select services. Add others, then call `add_general(..., verbose=False)`.
 
-    `required`: --service must be given.
+    `required`: --service must be given. `otherwise` says what holds for options that are not given.
     """
     parser = make_parser(prog, summary, usage="%(prog)s [options]", examples=examples, exit_codes=exit_codes)
     parser.allow_abbrev = False
-    group = parser.add_argument_group(
-        "Selection", "What is not given is as configured by the files of the current directory."
-    )
+    group = parser.add_argument_group("Selection", otherwise)
     group.add_argument("--service", choices=SERVICES, required=required, help="the kind of service")
     group.add_argument("--cluster", metavar="C", help="the cluster")
     group.add_argument("--project", metavar="P", help=f"the project; {CACHE_ALIAS} for that of the cache directory")
     group.add_argument("--subproject", metavar="S", help="the subproject; '' for none")
-    group.add_argument("--stage", metavar="S", help="the stage; '' for none (default: $SEAMLESS_STAGE, else none)")
+    group.add_argument("--stage", metavar="S", help="the stage; '' for none")
     group.add_argument("--substage", metavar="S", help="the substage of a jobserver or daskserver")
-    group.add_argument("--mode", choices=("ro", "rw"), help="of a hashserver or database (default: rw)")
-    group.add_argument("--queue", metavar="Q", help="the queue of a daskserver (default: as configured)")
+    group.add_argument("--mode", choices=("ro", "rw"), help="of a hashserver or database: ro or rw")
+    group.add_argument("--queue", metavar="Q", help="the queue of a daskserver")
     group.add_argument("--frontend-name", metavar="HOST", help="the frontend, if several have the service")
     group.add_argument(
-        "--workdir", metavar="DIR", help="the directory of the project files (default: $SEAMLESS_WORKDIR, else here)"
+        "--workdir", metavar="DIR", help=f"the directory of the project files (default: {default_workdir})"
     )
     return parser
 
@@ -99,21 +101,23 @@ def evaluated(options: argparse.Namespace, *, project_files: bool = True) -> Res
     """
     given = {name: getattr(options, name) for name in ("cluster", "project", "subproject", "queue")}
     overrides = {name: value for name, value in given.items() if value is not None}
-    stage, workdir = options.stage, options.workdir
+    stage, substage, workdir = options.stage, options.substage, options.workdir
     if project_files:
-        stage = os.environ.get("SEAMLESS_STAGE") if stage is None else stage
         workdir = workdir or os.environ.get("SEAMLESS_WORKDIR")
+        if stage is None:
+            stage, default = split_stage(os.environ.get("SEAMLESS_STAGE"))
+            substage = default if substage is None else substage
     cache = names_cache(options)
     if cache:
         overrides = {
             name: value for name, value in overrides.items() if value not in (CACHE_ALIAS, CACHE_PROJECT, CACHE_CLUSTER)
         }
         if cache_from_environment() is None:
-            return _recorded_cache(options, overrides, *checked_stage(stage, options.substage))
+            return _recorded_cache(options, overrides, *checked_stage(stage, substage))
     return evaluate(
         os.path.abspath(workdir or os.getcwd()),
         stage=stage,
-        substage=options.substage,
+        substage=substage,
         overrides=overrides,
         check=False,
         project_files=project_files,
@@ -221,12 +225,14 @@ def hosts_elsewhere(config: ResolvedConfig, cluster: str) -> tuple[bool, list[st
     Raises ConfigurationError for a cluster that is not defined, or not rightly.
     """
     definition = config.get_cluster(cluster)
-    others = []
-    for frontend in definition.frontends:
-        names = [frontend.get(name) for name in ("hostname", "ssh_hostname")]
-        if not config.is_local(definition, frontend) and not all(name is None or is_loopback(name) for name in names):
-            others.append(str(frontend["hostname"]))
+    others = [str(one["hostname"]) for one in definition.frontends if not is_here(config, definition, one)]
     return len(others) < len(definition.frontends), others
+
+
+def is_here(config: ResolvedConfig, cluster: Cluster, frontend: Mapping[str, Any]) -> bool:
+    """Tell whether a frontend is this machine."""
+    names = [frontend[name] for name in ("hostname", "ssh_hostname") if name in frontend]
+    return config.is_local(cluster, frontend) or all(is_loopback(name) for name in names)
 
 
 def unknown_cluster(config: ResolvedConfig, cluster: str) -> ConfigurationError:

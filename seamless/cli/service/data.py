@@ -13,14 +13,16 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from seamless.config.names import PATTERN
 from seamless.launcher.clearing import KEPT_FILES
 
 MARKER = ".HASHSERVER_PREFIX"
 DATABASE = "seamless.db"
 SIZE_SECONDS = 10.0  # for adding up the sizes of a command; after that a size is not known
 MAX_DEPTH = 16
-MAX_DIRECTORIES = 10_000
+MAX_DIRECTORIES = 10_000  # that are looked at
 _TWO_DIGITS = re.compile(r"[0-9a-f]{2}")
+_NAME = re.compile(PATTERN)
 _BUFFER = re.compile(r"[0-9a-f]{64}(\.zst|\.gz)?")
 
 
@@ -75,26 +77,29 @@ def _file_size(path: str) -> int | None:
 
 
 def places(root: str, service: str) -> Iterator[Place]:
-    """Yield the data directories of a kind of service below a root, sorted."""
-    found = 0
-    for parts in _scopes(root, ()):
-        path = os.path.join(root, *parts)
+    """Yield the data directories of a kind of service below that of all projects, sorted."""
+    for parts in below(root, service):
         stage = parts[-1].removeprefix("STAGE-") if parts[-1].startswith("STAGE-") else None
         names = parts[:-1] if stage is not None else parts
-        if not names or not _holds(service, path):
-            continue
-        yield Place(path, names[0], "/".join(names[1:]) or None, stage)
-        found += 1
-        if found >= MAX_DIRECTORIES:
-            return
+        if names:
+            yield Place(os.path.join(root, *parts), names[0], "/".join(names[1:]) or None, stage)
 
 
-def _scopes(directory: str, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if len(parts) >= MAX_DEPTH:
-        return
-    for name in nested(directory):
-        yield (*parts, name)
-        yield from _scopes(os.path.join(directory, name), (*parts, name))
+def below(directory: str, service: str) -> list[tuple[str, ...]]:
+    """Return the data directories of a kind of service below another one, sorted, as the names that lead there."""
+    return sorted(parts for parts in _scopes(directory) if _holds(service, os.path.join(directory, *parts)))
+
+
+def _scopes(directory: str) -> list[tuple[str, ...]]:
+    """Return all directories that may be those of a project, subproject or stage; the nearest if they are too many."""
+    found: list[tuple[str, ...]] = [()]
+    for parts in found:  # it grows meanwhile
+        if len(parts) < MAX_DEPTH and not (parts and parts[-1].startswith("STAGE-")):
+            names = nested(os.path.join(directory, *parts))
+            found += [(*parts, name) for name in names if _NAME.fullmatch(name)]
+        if len(found) > MAX_DIRECTORIES:
+            break
+    return found[1 : MAX_DIRECTORIES + 1]
 
 
 def _holds(service: str, path: str) -> bool:
@@ -125,6 +130,11 @@ def _is_own(directory: str, name: str) -> bool:
     if not _TWO_DIGITS.fullmatch(name):
         return False
     return not any(os.path.lexists(os.path.join(path, mark)) for mark in (MARKER, DATABASE))
+
+
+def _is_link_to_directory(directory: str, name: str) -> bool:
+    path = os.path.join(directory, name)
+    return os.path.islink(path) and os.path.isdir(path)
 
 
 def _is_of_database(name: str) -> bool:
@@ -169,11 +179,12 @@ def clearing(service: str, path: str) -> Clearing:
         if hidden and os.path.isdir(os.path.join(path, name)):
             continue
         other = shared and not _is_of_database(name) if service == "database" else _is_of_database(name)
-        if not hidden and (other or not _is_own(path, name)):
-            if _is_of_database(name) or not _TWO_DIGITS.fullmatch(name) and not _BUFFER.fullmatch(name):
-                stay.append(name)
-            elif "buffers" not in stay:
+        nests = not hidden and (not _is_own(path, name) or _is_link_to_directory(path, name))
+        if nests or (other and _is_of_database(name)):
+            stay.append(name)
+        elif other:
+            if not hidden and "buffers" not in stay:
                 stay.append("buffers")
-        elif not (hidden and other):
+        else:
             remove.append(name)
     return Clearing(path, remove, stay, frozenset(names) - frozenset(remove))

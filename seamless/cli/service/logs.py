@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -58,9 +58,9 @@ def _run(argv: Sequence[str] | None) -> int:
             if options.tail is not None and options.grep is None and not options.follow:
                 write_stdout(tail_bytes(path, options.tail))
             else:
-                _show(file, wanted, options.tail)
-            if options.follow:
-                _follow(file, wanted, key)
+                rest = _show(file, wanted, options.tail, whole=options.follow)
+                if options.follow:
+                    _follow(file, wanted, key, rest)
     except FileNotFoundError:
         print_error(f"no log file for '{key}'", label="rhl-logs")
         return FAILURE
@@ -77,21 +77,29 @@ def _filter(pattern: str | None) -> Filter:
     return lambda line: expression.search(line) is not None
 
 
-def _show(file: BinaryIO, wanted: Filter, last: int | None) -> None:
-    """Print the lines that are there; `last`: only so many of them."""
-    lines: Iterator[bytes] = (line for line in file if wanted(line))
-    if last is None:
-        for line in lines:
-            write_stdout(line)
-        return
+def _show(file: BinaryIO, wanted: Filter, last: int | None, *, whole: bool) -> bytes:
+    """Print the lines that are there (`last`: only so many of them); return one that is not `whole` yet."""
     from collections import deque
 
-    write_stdout(b"".join(deque(lines, maxlen=last)))
+    kept: deque[bytes] = deque(maxlen=last)
+    for line in file:
+        if whole and not line.endswith(b"\n"):
+            return _printed(kept, line)
+        if wanted(line):
+            if last is None:
+                write_stdout(line)
+            else:
+                kept.append(line)
+    return _printed(kept, b"")
 
 
-def _follow(file: BinaryIO, wanted: Filter, key: str) -> None:
-    """Print complete lines as they are written, until the service has ended."""
-    rest = b""
+def _printed(lines: Iterable[bytes], rest: bytes) -> bytes:
+    write_stdout(b"".join(lines))
+    return rest
+
+
+def _follow(file: BinaryIO, wanted: Filter, key: str, rest: bytes) -> None:
+    """Print complete lines as they are written, until the service has ended. `rest`: the beginning of the next one."""
     while True:
         alive = recorded_process(read_state_or_none(state_path(key)) or {}) is not None
         *lines, rest = (rest + file.read()).split(b"\n")  # read after the look at the process: nothing is missed
@@ -100,7 +108,7 @@ def _follow(file: BinaryIO, wanted: Filter, key: str) -> None:
                 write_stdout(line + b"\n")
         if not alive:
             if rest and wanted(rest):
-                write_stdout(rest + b"\n")
+                write_stdout(rest)
             return
         time.sleep(POLL_SECONDS)
 

@@ -16,6 +16,7 @@ from seamless.cli.service.common import (
     evaluated,
     finished,
     hosts_elsewhere,
+    is_here,
     service_parser,
     unknown_cluster,
 )
@@ -39,13 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = service_parser(
         PROG,
         "List services: by default those that this machine has connections to, with\n"
-        "--cluster the processes and data of a cluster. The options of the selection\n"
-        "leave out rows; what is not given may be anything.",
+        "--cluster the processes and data of a cluster.",
         examples=(
             "seamless-service-ps",
             "seamless-service-ps --cluster local --wide",
             "seamless-service-ps --server --persistent --json",
         ),
+        otherwise="Only rows that these options describe; what is not given may be anything.",
         exit_codes=(
             (0, "done, also if there are no services"),
             (1, "with --all-clusters: a cluster could not be looked at"),
@@ -162,14 +163,13 @@ def _wants_data(options: argparse.Namespace) -> bool:
 def _data_of_cluster(config: ResolvedConfig, cluster: str) -> Iterator[Row]:
     """Yield a row for each data directory of a cluster on this machine."""
     deadline = time.monotonic() + SIZE_SECONDS
+    definition = config.get_cluster(cluster)
+    probe = "x"
     for service in STORAGE:
-        probe = "x"
-        try:
-            launch = launch_dict(config, service, cluster=cluster, project=probe, subproject="", stage="")
-        except ConfigurationError:  # this cluster has no such service
+        frontend = next((one for one in definition.frontends if service in one), None)
+        if frontend is None or not is_here(config, definition, frontend):
             continue
-        if not Configuration.from_mapping(launch).is_local:
-            continue
+        launch = launch_dict(config, service, cluster=cluster, project=probe, subproject="", stage="")
         root = expand_home(launch["workdir"].removesuffix(f"/{probe}"))
         for place in places(root, service):
             scope = (service, cluster, place.project, place.subproject, place.stage)

@@ -26,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
         "version: call the command every time, do not keep its answers.",
         examples=("seamless-service-resolve --service hashserver --cluster local --project thesis",),
         required=True,
+        otherwise="What is not given is none, with --workdir as configured there; the mode is rw.",
+        default_workdir="no project files are read",
         exit_codes=(
             (0, "done"),
             (1, "--project SEAMLESS_CACHE, but nothing tells where the cache directory is"),

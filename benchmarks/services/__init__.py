@@ -1,0 +1,1 @@
+"""The services beside nginx, plain files, raw sqlite3 and the reference: `python -m benchmarks.services --help`."""

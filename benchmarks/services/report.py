@@ -1,0 +1,92 @@
+"""What a benchmark of the services tells: lines with a value, a rival's value and goals; as a table or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LESS_IS_BETTER = frozenset({"ms", "MB"})
+KILOBYTE, MEGABYTE = 1000, 1_000_000
+
+
+@dataclass
+class Line:
+    """One comparison. A rate must reach its goals; a time (ms) or an amount of memory (MB) must not exceed them."""
+
+    subject: str
+    value: float
+    unit: str
+    rival: str = ""
+    rival_value: float | None = None
+    ratio_goal: float | None = None
+    goal: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the value as a multiple of the rival's; None without a rival."""
+        return None if self.rival_value is None else self.value / self.rival_value
+
+    @property
+    def ok(self) -> bool | None:
+        """Tell whether all goals are met; None if there are none that could be checked."""
+        verdicts = [
+            value <= goal if self.unit in LESS_IS_BETTER else value >= goal
+            for value, goal in ((self.ratio, self.ratio_goal), (self.value, self.goal))
+            if value is not None and goal is not None
+        ]
+        return all(verdicts) if verdicts else None
+
+    def goals(self) -> str:
+        """Return the goals as text."""
+        sign = "<=" if self.unit in LESS_IS_BETTER else ">="
+        parts = [] if self.ratio_goal is None else [f"{sign} {self.ratio_goal:g}x"]
+        if self.goal is not None:
+            parts.append(f"{sign} {self.goal:,g} {self.unit}")
+        return ", ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, ratio and verdict, for JSON."""
+        return {**dataclasses.asdict(self), "ratio": self.ratio, "ok": self.ok}
+
+
+def number(value: float) -> str:
+    """Return a number with at least three digits.
+
+    >>> number(12345.6), number(45.67), number(0.12345)
+    ('12,346', '45.7', '0.123')
+    """
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+
+
+def table(lines: list[Line]) -> str:
+    """Return the lines as aligned text under a heading."""
+    cells = [("what", "value", "", "compared with", "its value", "ratio", "goal", "")]
+    for line in lines:
+        theirs = "" if line.rival_value is None else number(line.rival_value)
+        ratio = "" if line.ratio is None else f"{number(line.ratio)}x"
+        verdict = {True: "ok", False: "MISSED", None: ""}[line.ok]
+        cells.append((line.subject, number(line.value), line.unit, line.rival, theirs, ratio, line.goals(), verdict))
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    right = {1, 4, 5}
+    texts = [
+        "  ".join(
+            text.rjust(width) if column in right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+
+
+def medians(rivals: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Let the rivals measure themselves one after the other, `rounds` times; return the median of each."""
+    values: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in range(rounds):
+        for name, measure in rivals.items():
+            values[name].append(measure())
+    return {name: statistics.median(measured) for name, measured in values.items()}
