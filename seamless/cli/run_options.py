@@ -265,7 +265,10 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "Storage", "The cache directory is $SEAMLESS_CACHE, else $XDG_CACHE_HOME/seamless,\nelse ~/.cache/seamless."
+        "Storage",
+        "The services that seamless.yaml and seamless.profile.yaml of the current\n"
+        "directory name; without them, or with $SEAMLESS_CACHE, the cache directory:\n"
+        "$SEAMLESS_CACHE, else $XDG_CACHE_HOME/seamless, else ~/.cache/seamless.",
     )
     add = group.add_argument
     add("--project", metavar="P[:SUB]", help="keep everything under this project (default: top level)")

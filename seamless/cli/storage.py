@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seamless.stores.directory import BufferDirectory
 
 PROJECT_FILES = ("seamless.yaml", "seamless.profile.yaml")
+_FINE_WITHOUT_CLUSTER = ("no-execution-command", "no-cluster-no-persistence")
 _CHUNK = 1 << 20
 
 
@@ -47,6 +48,7 @@ def open_storage(*, project: str = "", stage: str = "", local: bool = False) -> 
     from seamless.config.embedded import activate_embedded, cache_from_environment
 
     names: list[str | None] = [None, None, None, None]
+    stage = stage or os.environ.get("SEAMLESS_STAGE", "").strip()
     if project or stage:
         from seamless.cli.run_options import split_scope
 
@@ -77,13 +79,22 @@ def _forwarded() -> Storage:
 
 def _configured(names: list[str | None], local: bool) -> Storage | list[str | None]:
     """Evaluate the project files; return their stores, or without a cluster the names for the cache of the user."""
+    import sys
+    import warnings
+
     from seamless.config import change_stage, load, set_overrides
 
     overrides = {key: name for key, name in zip(("project", "subproject"), names[:2], strict=True) if name}
     if local:
         overrides["execution"] = "process"
     set_overrides(overrides)
-    config = load(names[2], names[3], workdir=None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        config = load(names[2], names[3], workdir=None)
+    for warning in caught:
+        # Without a cluster the cache directory of the user is used: nothing to warn of.
+        if config.cluster is not None or getattr(warning.message, "code", "") not in _FINE_WITHOUT_CLUSTER:
+            print(f"warning: {warning.message}", file=sys.stderr)
     if config.cluster is None or not config.persistent:
         return [config.project, config.subproject, config.stage, config.substage]
     change_stage()
@@ -95,6 +106,7 @@ def _active(where: str) -> Storage:
     from seamless.errors import UsageError
     from seamless.session import session
 
+    session.ensure_active()
     if not session.buffer_stores or not session.result_stores:
         missing = "hashserver" if not session.buffer_stores else "database"
         raise UsageError(f"{where} names no {missing}; both a hashserver and a database are needed")

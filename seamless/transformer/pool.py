@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -39,14 +40,32 @@ class ThreadPool:
         self._mine = threading.local()
         self._members: set[int] = set()  # identifiers of the threads
         self._lost: set[int] = set()  # those given up
+        self._all: set[threading.Thread] = set()
+        self._busy: set[int | None] = set()  # those that do some work now
+        self._ending = False
 
     def submit(self, work: Callable[[], None]) -> None:
         """Have `work()` called soon; it must not raise."""
         if self._pid != os.getpid():
             self.reset()
         with self._condition:
+            self._ending = False
             self._queue.append(work)
             self._provide_thread()
+
+    def end_idle(self, timeout: float = 1.0) -> None:
+        """End the threads that have nothing to do: none of them must be left to the end of the interpreter."""
+        if self._pid != os.getpid():
+            return
+        with self._condition:
+            self._ending = True
+            self._idle = 0
+            self._condition.notify_all()
+            threads = list(self._all)
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            if thread.ident not in self._busy and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     @contextlib.contextmanager
     def blocked(self) -> Iterator[None]:
@@ -79,7 +98,9 @@ class ThreadPool:
             self._condition.notify()
         elif self._threads - self._blocked < self.limit:
             self._threads += 1
-            threading.Thread(target=self._run, name="SeamlessExecutor", daemon=True).start()
+            thread = threading.Thread(target=self._run, name="SeamlessExecutor", daemon=True)
+            self._all.add(thread)
+            thread.start()
 
     def _run(self) -> None:
         self._mine.member = True
@@ -91,15 +112,24 @@ class ThreadPool:
                 if me in self._lost:
                     self._lost.discard(me)
                     self._blocked -= 1
+                self._busy.discard(me)
                 while not self._queue:
+                    if self._ending:
+                        self._leave(me)
+                        return
                     if self._threads - self._blocked > self.limit:
-                        self._members.discard(me)
-                        self._threads -= 1  # took the place of one that has come back
+                        self._leave(me)  # it took the place of one that has come back
                         return
                     self._idle += 1
                     self._condition.wait()
                 work = self._queue.popleft()
+                self._busy.add(me)
             work()
+
+    def _leave(self, me: int) -> None:
+        self._members.discard(me)
+        self._all.discard(threading.current_thread())
+        self._threads -= 1
 
 
 pool = ThreadPool()

@@ -26,6 +26,7 @@ from seamless.stores.memory import MemoryResults
 from seamless.transformer.execute import Execution, StepError, execute
 from seamless.transformer.identity import transformation_buffer
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
+from seamless.transformer.pool import pool
 from seamless.transformer.submission import Submission
 
 _running: dict[Checksum, Submission] = {}
@@ -189,6 +190,7 @@ def _stop_commands() -> None:
 
 session.on_reset(reset)
 session.on_close.append(_stop_commands)
+session.on_close.append(pool.end_idle)
 
 
 def _forget(submission: Submission) -> None:

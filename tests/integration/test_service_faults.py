@@ -131,7 +131,9 @@ def test_an_upload_goes_on_when_the_hashserver_is_killed_in_the_middle(place: Pl
     (place.work / "large").write_bytes(data)
     process = place.start("seamless-upload", "-y", "large")
     try:
-        eventually(lambda: [p for p in place.data.rglob("??/*-????????") if p.stat().st_size] or process.poll() is not None)
+        eventually(
+            lambda: [p for p in place.data.rglob("??/*-????????") if p.stat().st_size] or process.poll() is not None
+        )
         assert process.poll() is None, "it was too quick to be disturbed"
         place.kill("hashserver")
         _, err = process.communicate(timeout=DEADLINE)
@@ -308,9 +310,7 @@ def test_a_port_in_use_is_one_message_and_is_taken_as_soon_as_it_is_free(service
 
 
 @pytest.mark.parametrize("service", ["hashserver", "database"])
-def test_the_server_of_another_project_on_the_recorded_port_gets_and_gives_nothing(
-    service: str, place: Place
-) -> None:
+def test_the_server_of_another_project_on_the_recorded_port_gets_and_gives_nothing(service: str, place: Place) -> None:
     line = place.counted("sort a.txt")
     place.run("seamless-run", "-i", "a.txt", "-c", line)
     (state,) = place.states(service)
@@ -329,7 +329,7 @@ def test_the_server_of_another_project_on_the_recorded_port_gets_and_gives_nothi
     finally:
         other.kill()
         other.communicate()
-    assert [p for p in foreign.rglob("??/*")] == []
+    assert list(foreign.rglob("??/*")) == []
     if service == "database":
         connection = sqlite3.connect(served)
         assert connection.execute("SELECT count(*) FROM transformation").fetchall() == [(0,)]

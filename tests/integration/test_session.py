@@ -79,14 +79,18 @@ def test_a_session_from_the_first_call_to_an_empty_store_and_back(place: Place) 
     assert set(found) == {(s, stage) for s in ("hashserver", "database") for stage in (None, "prod")}
     for row in listed:
         assert (row["process"], row["project"]) == ("running", "fruit")
-        assert row["persistent"] and row["size"] > 0
+        assert row["persistent"] == (None if row["stage"] else "populated"), "the data of the present stage"
+    for row in rows(place, "--cluster", "ws"):
+        assert (row["process"], row["persistent"]) == ("running", "populated")
+        assert row["size"] > 0
     assert {row["pid"] for row in listed} == set(place.pids())
     table = place.run("seamless-service-ps", "--server", "--persistent")
     assert len(table.splitlines()) == 5
 
     # data in use is not deleted, and a service that runs is not forgotten
     for command in ("clear", "rm"):
-        assert "running" in place.refused(f"seamless-service-{command}", "--service", "database")
+        message = place.refused(f"seamless-service-{command}", "--service", "database")
+        assert "database-ws-rw-fruit" in message and "stop it first" in message
 
     # stopped services lose nothing, and start again by themselves
     place.run("seamless-service-stop", "--cluster", "ws")
@@ -139,9 +143,7 @@ def test_only_the_buffers_cleared_are_computed_again_where_they_are_needed(place
 
 
 def test_a_stage_of_the_files_may_have_other_services(place: Place) -> None:
-    place.write(
-        "seamless.yaml", "- project: fruit\n- stage prod:\n    - project: vegetables\n"
-    )
+    place.write("seamless.yaml", "- project: fruit\n- stage prod:\n    - project: vegetables\n")
     assert place.run("seamless-run", "sort a.txt") == "a\nb\n"
     assert place.run("seamless-run", "--stage", "prod", "sort a.txt") == "a\nb\n"
     assert (place.store / "vegetables" / "STAGE-prod" / "seamless.db").exists()

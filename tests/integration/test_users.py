@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 import seamless
-
 from tests.integration.place import DEADLINE, PROGRAM, Done, Place, eventually, words_of
 
 GROUP = 47110
@@ -77,7 +76,9 @@ def public(require: Callable[[object, str], None]) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="seamless-users-"))
     path.chmod(0o755)
     venv = path / "venv"
-    made = subprocess.run([PYTHON, "-m", "venv", "--without-pip", str(venv)], capture_output=True, text=True, timeout=60)
+    made = subprocess.run(
+        [PYTHON, "-m", "venv", "--without-pip", str(venv)], capture_output=True, text=True, timeout=60
+    )
     require(made.returncode == 0, f"{PYTHON} cannot make a virtual environment: {made.stderr[-200:]}")
     (site,) = venv.glob("lib/python*/site-packages")
     package = Path(seamless.__file__).parent
@@ -134,7 +135,9 @@ def test_a_second_user_with_the_token_gets_the_result_of_the_first(place: Place,
 
 
 def test_a_step_of_a_program_is_shared_by_the_token_as_well(place: Place, guest: User) -> None:
-    program = place.write("program.py", INITIALISED + "print(step(21, sys.argv[1]))\nimport seamless\nseamless.close()\n")
+    program = place.write(
+        "program.py", INITIALISED + "print(step(21, sys.argv[1]))\nimport seamless\nseamless.close()\n"
+    )
     assert place.run("python", program, place.counter) == "42\n"
     theirs = guest.home / "theirs.py"
     theirs.write_text(program.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -210,6 +211,23 @@ def test_connect_starts_a_service_that_was_stopped(launch_dict: LaunchDict, work
     stop(KEY)
     connect(launch_dict())
     assert len(starts(workdir)) == 2
+
+
+def test_connect_does_not_believe_a_file_whose_service_has_ended(launch_dict: LaunchDict, workdir: Path) -> None:
+    connect(launch_dict())
+    (pid,) = starts(workdir)
+    os.kill(pid, signal.SIGKILL)
+    connect(launch_dict())
+    assert len(starts(workdir)) == 2
+
+
+@pytest.mark.parametrize("name", ["port", "launch_id"])
+def test_connect_does_not_believe_a_file_of_another_launch(
+    name: str, launch_dict: LaunchDict, connection_file: Path
+) -> None:
+    first = run(launch_dict())
+    change(connection_file, **{name: 1})
+    assert connect(launch_dict()) == first
 
 
 def test_connect_does_not_believe_a_file_of_other_settings(launch_dict: LaunchDict, recorder: Recorder) -> None:

@@ -7,7 +7,11 @@ import argparse
 from seamless.cli.storage import Storage, open_directory, open_storage
 from seamless.errors import UsageError
 
-STORAGE_TEXT = "The cache directory is $SEAMLESS_CACHE, else $XDG_CACHE_HOME/seamless,\nelse ~/.cache/seamless."
+STORAGE_TEXT = (
+    "The services that seamless.yaml and seamless.profile.yaml of the current\n"
+    "directory name; without them, or with $SEAMLESS_CACHE, the cache directory:\n"
+    "$SEAMLESS_CACHE, else $XDG_CACHE_HOME/seamless, else ~/.cache/seamless."
+)
 
 
 def add_scope(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

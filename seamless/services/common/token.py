@@ -56,17 +56,30 @@ def token_from_environment(environment: Mapping[str, str]) -> str | None:
 
 
 def _from_file(path: str) -> str:
+    if not os.path.lexists(path):
+        _create(path)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
         with open(path, encoding="utf-8", errors="replace") as existing:
             return _checked(existing.read(10_000).strip(), f"--token-file {path}")
     except OSError as exc:
         raise UsageError(f"--token-file {path}: {exc.strerror}") from exc
-    token = new_token()
-    with os.fdopen(fd, "w") as f:
-        f.write(token + "\n")
-    return token
+
+
+def _create(path: str) -> None:
+    """Create the file with a new token; of several servers that do so at once one wins, and all read its token."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as f:
+            f.write(new_token() + "\n")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(temporary)
+    except OSError as exc:
+        raise UsageError(f"--token-file {path}: {exc.strerror}") from exc
 
 
 def _checked(token: str, where: str) -> str:
