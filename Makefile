@@ -34,6 +34,7 @@ lint:
 benchmarks:
 	scripts/make_venv.sh --editable .venv test
 	.venv/bin/python -m benchmarks $(BENCHMARK_ARGS)
+	$(if $(filter-out --quick,$(BENCHMARK_ARGS)),,.venv/bin/python -m benchmarks.services $(BENCHMARK_ARGS))
 
 docs:
 	scripts/make_venv.sh --editable build/docs-venv docs

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("uvicorn")
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = {"buffers": "GET 1 KB", "results": "lookup", "steps": "step through services"}
+GROUPS = {"buffers": "GET 1 KB", "results": "lookup", "steps": "first call of a process"}
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -10,12 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import BinaryIO, TypeVar
 
     from seamless.checksum import Checksum
     from seamless.session import BufferStore, ResultStore
     from seamless.stores.directory import BufferDirectory
+
+    T = TypeVar("T")
 
 PROJECT_FILES = ("seamless.yaml", "seamless.profile.yaml")
 _FINE_WITHOUT_CLUSTER = ("no-execution-command", "no-cluster-no-persistence")
@@ -126,11 +128,31 @@ class AllBuffers:
 
     def get(self, checksum: Checksum) -> bytes | None:
         """Return the verified bytes, or None if no store has them."""
-        return next((data for store in self._stores if (data := store.get(checksum)) is not None), None)
+        return self._first(lambda store: store.get(checksum))
 
     def open(self, checksum: Checksum) -> BinaryIO | None:
         """Return a file over the verified bytes, or None if no store has them."""
-        return next((file for store in self._stores if (file := store.open(checksum)) is not None), None)
+        return self._first(lambda store: store.open(checksum))
+
+    def _first(self, read: Callable[[BufferStore], T | None]) -> T | None:
+        """Return what the first store gives that has it; damage in one store is no obstacle if another has it whole.
+
+        Raises BufferCorruptionError for the first damage if none has it whole.
+        """
+        from seamless.errors import BufferCorruptionError
+
+        damage: BufferCorruptionError | None = None
+        for store in self._stores:
+            try:
+                found = read(store)
+            except BufferCorruptionError as exc:
+                damage = damage or exc
+                continue
+            if found is not None:
+                return found
+        if damage is not None:
+            raise damage
+        return None
 
     def length(self, checksum: Checksum) -> int | None:
         """Return the uncompressed length in bytes, or None if no store has the buffer."""
@@ -148,8 +170,12 @@ class AllBuffers:
 
     def copy_to(self, checksum: Checksum, path: str) -> bool:
         """Write the verified bytes to a private file; False if no store can."""
-        copies = (getattr(store, "copy_to", None) for store in self._stores)
-        return any(copy(checksum, path) for copy in copies if copy is not None)
+
+        def copy(store: BufferStore) -> bool | None:
+            copy_to = getattr(store, "copy_to", None)
+            return (copy_to is not None and copy_to(checksum, path)) or None
+
+        return self._first(copy) or False
 
     def close(self) -> None:
         """Release the stores."""

@@ -65,13 +65,14 @@ class Place:
         self.write("seamless.profile.yaml", "- cluster: ws\n- execution: process\n- persistent: true\n")
         self.write("a.txt", "b\na\n")
 
-    def cluster(self, *, bufferdir: Path | None = None, buffers: str = "", results: str = "") -> None:
+    def cluster(
+        self, *, bufferdir: Path | None = None, database_dir: Path | None = None, buffers: str = "", results: str = ""
+    ) -> None:
         """Define the cluster of this user."""
-        bufferdir = bufferdir or self.store
         (self.home / ".seamless" / "clusters.yaml").write_text(
             "ws:\n  type: local\n  frontends:\n"
-            f"    - hashserver: {{bufferdir: {bufferdir}{buffers}}}\n"
-            f"      database: {{database_dir: {self.store}{results}}}\n"
+            f"    - hashserver: {{bufferdir: {bufferdir or self.store}{buffers}}}\n"
+            f"      database: {{database_dir: {database_dir or self.store}{results}}}\n"
         )
 
     def write(self, name: str, text: str) -> Path:

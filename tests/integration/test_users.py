@@ -50,7 +50,7 @@ class User:
     def attempt(self, *command: object, **more: str) -> Done:
         """Run a command as this user; there may be no traceback."""
         process = self.start(*command, **more)
-        return Done(command, *finished(process))
+        return Done([*map(str, command)], *finished(process))
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -199,8 +199,8 @@ def group(public: Path, cache: Path) -> list[User]:
 
 
 def test_two_users_of_a_group_share_a_cache_directory(place: Place, cache: Path, group: list[User]) -> None:
-    for first, second, command in ((*group, "sort"), (*reversed(group), "tac")):
-        for user in (first, second):
+    for users, command in ((group, "sort"), (group[::-1], "tac")):
+        for user in users:
             line = place.counted(f"{command} a.txt")
             done = user.attempt("seamless-run", "-i", "a.txt", "-c", line, SEAMLESS_CACHE=str(cache))
             assert (done.returncode, done.stdout, done.stderr) == (0, "a\nb\n", "")

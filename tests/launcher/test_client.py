@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seamless.launcher import LauncherError, connect, forget, run, status, stop
-from seamless.launcher.processes import read_stat
+from seamless.launcher.processes import read_stat, wait_until
 from tests.launcher.support import KEY, Recorder, change, starts
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ def test_connect_does_not_believe_a_file_whose_service_has_ended(launch_dict: La
     connect(launch_dict())
     (pid,) = starts(workdir)
     os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: (found := read_stat(pid)) is None or found.state == "Z", 10)
     connect(launch_dict())
     assert len(starts(workdir)) == 2
 

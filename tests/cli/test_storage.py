@@ -1,0 +1,41 @@
+"""Several stores as one."""
+
+import pytest
+
+from seamless import Checksum
+from seamless.cli.storage import AllBuffers
+from seamless.errors import BufferCorruptionError
+from seamless.stores.directory import BufferDirectory
+
+CHECKSUM = Checksum.of(b"content")
+
+
+@pytest.fixture
+def stores(tmp_path):
+    first, second = BufferDirectory(tmp_path / "first"), BufferDirectory(tmp_path / "second")
+    first.put([(CHECKSUM, b"content")])
+    path = first.path_of(CHECKSUM)
+    with open(path, "rb+") as f:
+        f.write(b"damaged")
+    return first, second
+
+
+def test_damage_in_one_store_is_no_obstacle_if_another_has_the_buffer(stores, tmp_path):
+    stores[1].put([(CHECKSUM, b"content")])
+    assert AllBuffers(stores).get(CHECKSUM) == b"content"
+    assert AllBuffers(stores).copy_to(CHECKSUM, str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_bytes() == b"content"
+
+
+def test_damage_is_reported_if_no_store_has_the_buffer_whole(stores):
+    with pytest.raises(BufferCorruptionError):
+        AllBuffers(stores).get(CHECKSUM)
+
+
+def test_what_is_put_is_in_every_store_that_can_be_written(stores):
+    both = AllBuffers(stores)
+    other = Checksum.of(b"other")
+    both.put([(other, b"other")])
+    assert [store.get(other) for store in stores] == [b"other", b"other"]
+    assert both.has([other, Checksum.of(b"absent")]) == [True, False]
+    assert both.length(other) == 5
