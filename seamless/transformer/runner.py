@@ -276,10 +276,9 @@ def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
             cache.tempref(checksum, buffer=buffer, scratch=True)
         _store_definition(submission)
         _note_members(submission, done, buffers)
-    for store in stores:
-        if not store.set_result(tf, done.result):
-            _replace_lost(store, tf, done.result)
-    _write_record(submission, done)
+    _write_record(
+        submission, done, [s for s in stores if s.set_result(tf, done.result) or _replaced(s, tf, done.result)]
+    )
     memory.set_result(tf, done.result)
 
 
@@ -292,12 +291,13 @@ def _note_members(submission: Submission, done: Execution, buffers: Buffers) -> 
             add_reverse(submission.tf, members)
 
 
-def _replace_lost(store: ResultStore, tf: Checksum, result: Checksum) -> None:
+def _replaced(store: ResultStore, tf: Checksum, result: Checksum) -> bool:
     """Replace the result that the store keeps, a different one, if its buffer is gone: it would never be a hit."""
     kept = store.get_result(tf)
-    if kept is not None and not is_known(kept):
-        store.delete_result(tf)
-        store.set_result(tf, result)
+    if kept is None or is_known(kept):
+        return False
+    store.delete_result(tf)
+    return store.set_result(tf, result)
 
 
 def _warn_read_only() -> None:
@@ -334,16 +334,14 @@ def _store_definition(submission: Submission) -> None:
         get_writer().store(_inputs_in_memory(submission))
 
 
-def _write_record(submission: Submission, done: Execution) -> None:
-    stores = session.writable_result_stores()
+def _write_record(submission: Submission, done: Execution, stores: list[ResultStore]) -> None:
+    """Write the record to the stores that keep this result."""
     if not stores:
         return
     from seamless.transformer.records import minimal_record
 
     record = minimal_record(submission.tf, done.result, done.usage)
     for store in stores:
-        if store.get_result(submission.tf) != done.result:
-            continue  # it keeps another result, with the record of that
         try:
             store.set_record(submission.tf, done.result, record)
         except (StoreError, ValueError) as exc:

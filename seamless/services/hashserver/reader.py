@@ -22,7 +22,7 @@ from seamless.stores.verify import decompressed
 T = TypeVar("T")
 
 SMALL = 1 << 16  # bytes up to which a buffer is read at once
-CHUNK = 1 << 18  # bytes of a larger one that are in memory at a time
+CHUNK = 1 << 20  # bytes of a file that are sent at a time
 POLL = 1.0  # seconds between looks for what another process may have stored
 _CACHED = b"max-age=31536000, immutable"  # a checksum never means anything else
 _BYTES = b"application/octet-stream"
