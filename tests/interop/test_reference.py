@@ -170,3 +170,42 @@ def test_the_reference_computes_with_the_servers_of_either_side(side: str, refer
     cache = str(place.parent / "cache")
     assert run(OURS, place, "seamless-run", "-i", "a.txt", "-c", line, SEAMLESS_CACHE=cache) == b"beta\nalpha\n"
     assert count.read_text() == "ran\n"
+
+
+def test_our_clients_compute_with_the_servers_of_the_reference(reference: Path, place: Path) -> None:
+    store = place.parent / "store"
+    store.mkdir()
+    count = place.parent / "count"
+    line = f"echo ran >> {count}; tac a.txt"
+    with (
+        served(reference, "hashserver", str(store), "--writable") as buffers,
+        served(reference, "seamless-database", str(store / "seamless.db"), "--writable") as results,
+    ):
+        clients = json.dumps(
+            {
+                kind: [{"readonly": False, "url": url, "remote_url": url}]
+                for kind, url in (("buffer", buffers), ("database", results))
+            }
+        )
+        for commands in (OURS, OURS, reference):
+            output = run(
+                commands, place, "seamless-run", "-y", "-i", "a.txt", "-c", line, SEAMLESS_REMOTE_CLIENTS=clients
+            )
+            assert output == b"beta\nalpha\n"
+        (place / "program.py").write_text(PROGRAM.format(init="import seamless.config; seamless.config.init()"))
+        for _ in range(2):
+            run(OURS, place, "python", "program.py", str(count), SEAMLESS_REMOTE_CLIENTS=clients)
+    assert count.read_text() == "ran\nran\n"
+
+
+def test_our_servers_serve_the_cache_of_the_reference(reference: Path, place: Path) -> None:
+    cache = place.parent / "cache"
+    run(reference, place, "seamless-run", "cat a.txt", SEAMLESS_CACHE=str(cache))
+    tf = "370a0f1a1d160aa5fdde16381cdbc6e55a201274bd33b6d4ac329090321a993e"
+    directory = cache / "__TOPLEVEL__"
+    with served(OURS, "seamless-database", str(directory / "seamless.db"), "--insecure") as url:
+        result = ask(url + "/", "GET", {"type": "transformation", "checksum": tf})
+        assert json.loads(ask(url + "/", "GET", {"type": "metadata", "checksum": tf}))["result_checksum"] == result
+    with served(OURS, "hashserver", str(directory), "--insecure") as url:
+        with urllib.request.urlopen(f"{url}/{result}", timeout=30) as answer:
+            assert answer.read() == b"alpha\nbeta\n"
