@@ -2,7 +2,7 @@
 
 import threading
 
-from seamless.transformer.pool import ThreadPool
+from seamless.util.thread_pool import ThreadPool
 
 
 def seamless_threads():

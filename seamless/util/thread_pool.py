@@ -1,0 +1,125 @@
+"""A pool of daemon threads for work that is waiting to be claimed.
+
+A thread of the pool that must wait for other work says so with `blocked()`, and one that may never come
+back is given up; another thread takes its place meanwhile, so that neither ever fills the pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+
+class ThreadPool:
+    """Runs callables in up to `limit` daemon threads, made on demand. Thread-safe, and safe after a fork."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, without threads: in a forked child those of the parent do not exist."""
+        self._pid = os.getpid()
+        self._queue: deque[Callable[[], None]] = deque()
+        self._condition = threading.Condition()
+        self._threads = 0
+        self._idle = 0
+        self._blocked = 0
+        self._mine = threading.local()
+        self._members: set[int] = set()  # identifiers of the threads
+        self._lost: set[int] = set()  # those given up
+        self._all: set[threading.Thread] = set()
+        self._busy: set[int | None] = set()  # those that do some work now
+        self._ending = False
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have `work()` called soon; it must not raise."""
+        if self._pid != os.getpid():
+            self.reset()
+        with self._condition:
+            self._ending = False
+            self._queue.append(work)
+            self._provide_thread()
+
+    def end_idle(self, timeout: float = 1.0) -> None:
+        """End the threads that have nothing to do: none of them must be left to the end of the interpreter."""
+        if self._pid != os.getpid():
+            return
+        with self._condition:
+            self._ending = True
+            self._idle = 0
+            self._condition.notify_all()
+            threads = list(self._all)
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            if thread.ident not in self._busy and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    @contextlib.contextmanager
+    def blocked(self) -> Iterator[None]:
+        """While inside, the calling thread does not count, if it is one of the pool."""
+        if not getattr(self._mine, "member", False):
+            yield
+            return
+        with self._condition:
+            self._blocked += 1
+            if self._queue:
+                self._provide_thread()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._blocked -= 1
+
+    def give_up(self, thread: int) -> None:
+        """Stop counting a thread (by identifier) until its present work ends; nothing if it is not of the pool."""
+        with self._condition:
+            if thread in self._members and thread not in self._lost:
+                self._lost.add(thread)
+                self._blocked += 1
+                if self._queue:
+                    self._provide_thread()
+
+    def _provide_thread(self) -> None:
+        if self._idle:
+            self._idle -= 1  # by whoever wakes it: the next call must not count on the same thread
+            self._condition.notify()
+        elif self._threads - self._blocked < self.limit:
+            self._threads += 1
+            thread = threading.Thread(target=self._run, name="SeamlessExecutor", daemon=True)
+            self._all.add(thread)
+            thread.start()
+
+    def _run(self) -> None:
+        self._mine.member = True
+        me = threading.get_ident()
+        with self._condition:
+            self._members.add(me)
+        while True:
+            with self._condition:
+                if me in self._lost:
+                    self._lost.discard(me)
+                    self._blocked -= 1
+                self._busy.discard(me)
+                while not self._queue:
+                    if self._ending:
+                        self._leave(me)
+                        return
+                    if self._threads - self._blocked > self.limit:
+                        self._leave(me)  # it took the place of one that has come back
+                        return
+                    self._idle += 1
+                    self._condition.wait()
+                work = self._queue.popleft()
+                self._busy.add(me)
+            work()
+
+    def _leave(self, me: int) -> None:
+        self._members.discard(me)
+        self._all.discard(threading.current_thread())
+        self._threads -= 1
+
