@@ -34,8 +34,9 @@ class Transformation:
 
     _is_transformation = True
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, missed: bool = False) -> None:
         self._definition = definition
+        self._missed = missed  # the caller has just looked the result up in vain
         self._lock = threading.RLock()
         self._tf: Checksum | None = None
         self._tf_dict: dict[str, Any] | None = None
@@ -244,10 +245,11 @@ class Transformation:
             return None
         assert self._tf_dict is not None
         try:
-            known = runner.lookup(tf, require_value=not envelope.scratch)
+            known = None if self._missed else runner.lookup(tf, require_value=not envelope.scratch)
         except StoreError as exc:
             self._settle(Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc))
             return None
+        self._missed = False
         if known is not None:
             self._settle(Outcome(tf, result=known, cached=True))
             return None

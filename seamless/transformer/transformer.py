@@ -357,14 +357,14 @@ class DirectTransformer(Transformer):
                 f"Use 'await delayed({self.func_name})(...).task()' instead."
             )
         bound = self._bind(args, kwargs)
-        found, pins = self._known_value(bound)
+        found, pins, missed = self._known_value(bound)
         if pins is None:
             return found
         ensure_open("transformation")
-        return Transformation(self._definition(bound, pins)).run()
+        return Transformation(self._definition(bound, pins), missed=missed and not self._scratch).run()
 
-    def _known_value(self, bound: dict[str, Any]) -> tuple[Any, dict[str, Pin] | None]:
-        """Return (value, None) if the result is known, else (None, the pins made so far).
+    def _known_value(self, bound: dict[str, Any]) -> tuple[Any, dict[str, Pin] | None, bool]:
+        """Return (value, None, False) if the result is known, else (None, the pins made so far, whether it was sought).
 
         The short way of a cached call: no Transformation is built, nothing is registered.
         """
@@ -374,16 +374,16 @@ class DirectTransformer(Transformer):
             celltype, value = self._celltypes[name], bound[name]
             pin = pins[name] = make_pin(name, celltype, value)
             if type(pin.source) is not Buffer or pin.leaves or celltype in _DIRECTORY_CELLTYPES:
-                return None, pins
+                return None, pins, False
             hexes.append(sha256(pin.source.content).hexdigest())
         pieces = self._identity_pieces(tuple(pins), pins)
         text = pieces[0] + "".join([h + p for h, p in zip(hexes, pieces[1:], strict=True)])
         if session.closed:
-            return None, pins
+            return None, pins, False
         buffer = runner.lookup_buffer(Checksum.of(text.encode()))
         if buffer is None:
-            return None, pins
-        return parse(buffer.content, self._celltypes["result"]), None
+            return None, pins, True
+        return parse(buffer.content, self._celltypes["result"]), None, False
 
     def _identity_pieces(self, names: tuple[str, ...], pins: dict[str, Pin]) -> list[str]:
         """Return the identity text of a call with these pins, cut at the checksums of the arguments."""
