@@ -1,6 +1,7 @@
 """The threads behind `start()`."""
 
 import threading
+import time
 
 from seamless.util.thread_pool import ThreadPool
 
@@ -18,7 +19,10 @@ def test_idle_threads_end_on_demand_and_new_work_starts_others():
             pool.submit(lambda done=done: done.wait(10))
         done.wait(10)
         pool.end_idle(10)
-        assert set(seamless_threads()) - before == set()
+        deadline = time.monotonic() + 10
+        while set(seamless_threads()) - before:  # one may just be coming back from its work
+            assert time.monotonic() < deadline, "idle threads are left"
+            time.sleep(0.001)
 
 
 def test_a_thread_that_works_is_not_waited_for():
