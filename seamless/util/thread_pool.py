@@ -122,4 +122,3 @@ class ThreadPool:
         self._members.discard(me)
         self._all.discard(threading.current_thread())
         self._threads -= 1
-
