@@ -343,8 +343,3 @@ async def await_existing_task(checksum: Checksum) -> None:
     from seamless.cache.resolve import off_loop
 
     await off_loop(get_writer().wait_for, checksum)
-
-
-def store_all(buffers: Iterable[Buffer]) -> bool:
-    """Store the buffers durably before returning; False if no store is active."""
-    return get_writer().store(list(buffers))
