@@ -14,7 +14,7 @@ check() {
 }
 
 existing=()
-for directory in .ci scripts demo seamless tests benchmarks; do
+for directory in .ci scripts demo seamless tests benchmarks conda images ansible slurm oar; do
   [[ -d $directory ]] && existing+=("$directory")
 done
 mapfile -t shell_files < <("$bin/shfmt" -f "${existing[@]}")
