@@ -87,6 +87,11 @@ class Buffer:
         """The bytes."""
         return self._content
 
+    @property
+    def view(self) -> bytes | memoryview:
+        """The bytes as they are kept, to be read only: without the copy that `content` may need."""
+        return self._content
+
     def __len__(self) -> int:
         return len(self._content)
 
@@ -112,14 +117,14 @@ class Buffer:
 
     def __repr__(self) -> str:
         known = f" checksum {self._checksum}," if self._checksum is not None else ""
-        return f"Seamless Buffer,{known} length {len(self._content)}"
+        return f"Seamless Buffer,{known} length {len(self)}"
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if not isinstance(other, Buffer):
             return NotImplemented
-        if len(self._content) != len(other._content):
+        if len(self) != len(other):
             return False
         if self._checksum is not None and other._checksum is not None:
             return self._checksum == other._checksum
@@ -153,7 +158,7 @@ class Buffer:
         """Return the checksum, computed without blocking the event loop."""
         from seamless.cache.resolve import off_loop
 
-        return self.get_checksum() if len(self._content) < 1_000_000 else await off_loop(self.get_checksum)
+        return self.get_checksum() if len(self) < 1_000_000 else await off_loop(self.get_checksum)
 
     @property
     def checksum(self) -> Checksum:
@@ -181,13 +186,13 @@ class Buffer:
     def get_value(self, celltype: str) -> Any:
         """Return the bytes parsed as `celltype`: a fresh value; arrays are read-only views. Raises ValueError."""
         self.get_checksum()
-        return parse(self._content, celltype)
+        return parse(self.view, celltype)
 
     async def get_value_async(self, celltype: str, *, copy: bool = True) -> Any:
         """Do what `get_value` does, without blocking the event loop for large buffers."""
         from seamless.cache.resolve import off_loop
 
-        return self.get_value(celltype) if len(self._content) < 100_000 else await off_loop(self.get_value, celltype)
+        return self.get_value(celltype) if len(self) < 100_000 else await off_loop(self.get_value, celltype)
 
     def convert(self, source: str, target: str) -> Buffer:
         """Return this buffer converted from celltype `source` to `target`. Raises SeamlessConversionError."""

@@ -36,6 +36,8 @@ class Session:
         self.buffer_cache: Any = None  # seamless.cache.buffer_cache.BufferCache
         self.buffer_writer: Any = None  # seamless.cache.buffer_writer.BufferWriter
         self.is_worker = False
+        self.worker_buffers: Any = None  # seamless.cache.weak.WeakBuffers of a worker process: what it has made itself
+        self.unclosed: str | None = None  # what is to be said if the program ends without `close`
         self.close_required = False  # something was used that needs an orderly end
         self.close_hooks: list[Callable[[], Any]] = []
         self.initial_activation: Callable[[Session], None] | None = None
@@ -87,6 +89,7 @@ class Session:
         """Make the session of a forked child its own: what the parent must end, the child leaves alone."""
         self._lock = threading.RLock()
         self._activating = self.close_required = False
+        self.unclosed = None
         self.close_hooks.clear()
         self.on_close.clear()
         for hook in self._on_fork:
@@ -101,6 +104,7 @@ class Session:
             self.default_activation = self.initial_activation
             self.nparallel = None
             self.closed = self.is_worker = self.close_required = False
+            self.worker_buffers = self.unclosed = None
             self.close_hooks.clear()
 
     def writable_buffer_stores(self) -> list[BufferStore]:

@@ -62,7 +62,8 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
     if session.closed or session.is_worker or not _main_process():
         return
     session.closed = True
-    problems = []
+    problems = [session.unclosed] if from_atexit and session.unclosed else []
+    session.unclosed = None
     try:
         for hook in [*session.close_hooks, *session.on_close]:
             _debug(f"hook {hook!r}")

@@ -24,9 +24,17 @@ class Buffers:
         self._fingertip = fingertip
         self.added: dict[Checksum, Buffer] = {}
 
+    def get(self, checksum: Checksum) -> Buffer:
+        """Return the buffer. Raises CacheMissError (after recomputation was tried, where that is allowed)."""
+        return fingertip_buffer(checksum) if self._fingertip else resolve_buffer(checksum)
+
     def read(self, checksum: Checksum) -> bytes:
-        """Return the bytes. Raises CacheMissError (after recomputation was tried, where that is allowed)."""
-        return (fingertip_buffer(checksum) if self._fingertip else resolve_buffer(checksum)).content
+        """Return the bytes. Raises as `get` does."""
+        return self.get(checksum).content
+
+    def view(self, checksum: Checksum) -> bytes | memoryview:
+        """Return the bytes to be read only, without a copy where they are in shared memory. Raises as `get` does."""
+        return self.get(checksum).view
 
     def copy_to(self, checksum: Checksum, path: str, *, executable: bool = False) -> None:
         """Write a private, writable, verified copy of the bytes to `path`."""

@@ -244,7 +244,7 @@ class BufferCache:
         if buffer is None:
             return
         if not entry.stored:
-            if not self._spill.save(checksum, buffer.content):
+            if not self._spill.save(checksum, buffer.view):
                 return  # no room on disk either: memory is the only place, so it stays
             entry.spilled = True
         self._detach(entry)
@@ -388,13 +388,17 @@ def get_buffer_cache() -> BufferCache:
 
 def find_in_memory(checksum: Checksum) -> Buffer | None:
     """Return the buffer from the cache of this process, if it has both."""
-    return None if session.is_worker else get_buffer_cache().get(checksum)
+    if session.is_worker:
+        return None if session.worker_buffers is None else session.worker_buffers.get(checksum)  # type: ignore[no-any-return]
+    return get_buffer_cache().get(checksum)
 
 
 def register_weakly(checksum: Checksum, buffer: Buffer) -> None:
-    """Make a buffer with a verified checksum findable while it lives. In a worker: nothing."""
+    """Make a buffer with a verified checksum findable while it lives; in a worker, until it is passed on."""
     if not session.is_worker:
         get_buffer_cache().note(checksum, buffer)
+    elif session.worker_buffers is not None:
+        session.worker_buffers.remember(checksum, buffer)
 
 
 def _reset() -> None:

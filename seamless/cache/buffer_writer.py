@@ -270,13 +270,13 @@ def _writable_stores() -> list[BufferStore]:
     return [store for store in session.buffer_stores if store.writable]
 
 
-def _contents(buffers: Mapping[Checksum, Buffer | None]) -> Iterator[tuple[Checksum, bytes]]:
+def _contents(buffers: Mapping[Checksum, Buffer | None]) -> Iterator[tuple[Checksum, bytes | memoryview]]:
     """Give the buffers to be stored; those that the cache has spilled are in memory one at a time."""
     for checksum, buffer in buffers.items():
         if buffer is None and session.buffer_cache is not None:
             buffer = session.buffer_cache.get(checksum)
         if buffer is not None:
-            yield checksum, buffer.content
+            yield checksum, buffer.view
 
 
 def _warn(failure: Exception) -> None:

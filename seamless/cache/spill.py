@@ -27,7 +27,7 @@ class SpillDirectory:
             self._inherited.append(self._path)
             self._path = None
 
-    def save(self, checksum: Checksum, content: bytes) -> bool:
+    def save(self, checksum: Checksum, content: bytes | memoryview) -> bool:
         """Write the bytes; False if the disk has no room for them."""
         from seamless.util.files import write_atomically
 

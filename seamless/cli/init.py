@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from seamless.cli.common import OK, Messages, add_general, make_parser, print_error, run_main
-from seamless.cli.service.common import UNREACHABLE
+from seamless.cli.service.common import UNREACHABLE, with_commands
 from seamless.cli.service.output import print_json, print_table
 from seamless.config.activation import no_launch, refuse_unsupported
 from seamless.config.api import resolve
@@ -18,15 +18,16 @@ from seamless.config.description import launch_dict
 from seamless.config.extern_clients import VARIABLE as CLIENTS_VARIABLE
 from seamless.config.resolved import ResolvedConfig
 from seamless.errors import UsageError
-from seamless.launcher.client import ON_MISMATCH, run
+from seamless.launcher.client import ON_MISMATCH, client_file, run
 from seamless.launcher.configuration import Configuration
 from seamless.launcher.errors import LauncherError
-from seamless.launcher.executor import executor_for
+from seamless.launcher.executor import Executor, executor_for
 from seamless.launcher.handshake import reachable_host
 from seamless.launcher.health import examine
 from seamless.launcher.observers import Observer, Observers, Phase, standard_observer
 from seamless.launcher.paths import log_path
 from seamless.launcher.processes import recorded_process
+from seamless.launcher.statefile import State, read_state_or_none
 
 PROG = "seamless-init"
 # what a service is called when it is launched, in the order of launching
@@ -161,6 +162,18 @@ class _Notice(Observer):
                 sys.stderr.flush()
 
 
+class _InOurWords(Observers):
+    """The observers that a launch dict asks for; warnings name the commands for users."""
+
+    def __init__(self, key: str, scope: Mapping[str, Any], *settings: Any):
+        super().__init__([standard_observer(*settings)])
+        self._key, self._scope = key, scope
+
+    def warning(self, text: str) -> None:
+        """Pass it on, with the commands for users."""
+        super().warning(with_commands(text, self._key, self._scope))
+
+
 def _described(launch: Configuration) -> dict[str, Any]:
     meta = launch.meta or {}
     scope = {name: meta.get(name) for name in ("service", "cluster", "project", "subproject", "stage")}
@@ -173,19 +186,15 @@ def _launched(launch: Configuration, options: argparse.Namespace) -> dict[str, A
     if options.timeout is not None:
         launch = launch.replaced(start_timeout=options.timeout)
     notice = _Notice(options.verbosity)
-    watchers = [notice, standard_observer(launch.log_level, launch.log_file, launch.debug_log_file)]
     row = _described(launch)
+    shown = _InOurWords(launch.key, row, launch.log_level, launch.log_file, launch.debug_log_file)
+    watchers = [notice, shown]
     try:
         payload = run(launch, observer=Observers(watchers), on_mismatch=options.on_mismatch)
     except LauncherError as exc:
-        print_error(str(exc))
-        return {
-            **row,
-            "launched": notice.launched,
-            "status": "failed",
-            "error": exc.message,
-            "log": log_path(launch.key),
-        }
+        print_error(with_commands(str(exc), launch.key, row))
+        log = log_path(launch.key) if launch.is_local else f"~/.remote-http-launcher/server/{launch.key}.log"
+        return {**row, "launched": notice.launched, "status": "failed", "error": exc.message, "log": log}
     found = {"host": payload["hostname"], "port": payload["port"], "status": "running"}
     return {**row, **found, "launched": notice.launched}
 
@@ -194,15 +203,17 @@ def _checked(launch: Configuration, messages: Messages) -> dict[str, Any]:
     """See whether a service runs and answers; return its row. What is wrong is shown."""
     row = _described(launch)
     try:
-        executor = executor_for(launch)
+        executor = executor_for(launch, connection_file=client_file(launch.key))
         state = executor.inspect(launch.key)
     except LauncherError as exc:
-        print_error(str(exc))
+        print_error(with_commands(str(exc), launch.key, row))
         return {**row, "status": "unknown", "error": exc.message}
     if state is None:
         return {**row, "status": "absent"}
-    process = recorded_process(state)
     row |= {"port": state.get("port"), "status": state["status"]}
+    if not launch.is_local:
+        return _checked_there(launch, executor, state, row, messages)
+    process = recorded_process(state)
     if state["status"] != "running" or process is None:
         return row
     answer = examine(state, process, launch.handshake)
@@ -213,6 +224,24 @@ def _checked(launch: Configuration, messages: Messages) -> dict[str, Any]:
         messages.warning(f"{launch.key} runs with other settings than configured: {difference}")
     host = launch.hostname or reachable_host(str(state.get("network_interface") or "localhost"))
     return {**row, "host": host}
+
+
+def _checked_there(
+    launch: Configuration, executor: Executor, state: State, row: dict[str, Any], messages: Messages
+) -> dict[str, Any]:
+    """See whether a service of another machine, which is recorded there, answers here; return its row."""
+    if state["status"] != "running":
+        return row
+    payload = read_state_or_none(client_file(launch.key)) or {}
+    answers = "port" in payload and executor.vouches(launch, payload) is not None
+    if answers:
+        row |= {"host": payload["hostname"], "port": payload["port"]}
+    elif payload and payload.get("status") != "stale":
+        print_error(f"{launch.key} runs on {row['host']}, but does not answer here; {PROG} connects again")
+        return {**row, "status": "unhealthy", "error": "it does not answer here"}
+    for difference in executor.differences(launch, state):
+        messages.warning(f"{launch.key} runs with other settings than configured: {difference}")
+    return row
 
 
 def _print(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 PROJECT_FILES = ("seamless.yaml", "seamless.profile.yaml")
-_FINE_WITHOUT_CLUSTER = ("no-execution-command", "no-cluster-no-persistence")
+FINE_WITHOUT_CLUSTER = ("no-execution-command", "no-cluster-no-persistence")
 _CHUNK = 1 << 20
 
 
@@ -93,9 +93,12 @@ def _configured(names: list[str | None], local: bool) -> Storage | list[str | No
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         config = load(names[2], names[3], workdir=None)
+        if config.execution == "spawn":  # workers pay for many steps; a command has one
+            set_overrides({**overrides, "execution": "process"})
+            config = load(names[2], names[3], workdir=None)
     for warning in caught:
         # Without a cluster the cache directory of the user is used: nothing to warn of.
-        if config.cluster is not None or getattr(warning.message, "code", "") not in _FINE_WITHOUT_CLUSTER:
+        if config.cluster is not None or getattr(warning.message, "code", "") not in FINE_WITHOUT_CLUSTER:
             print(f"warning: {warning.message}", file=sys.stderr)
     if config.cluster is None or not config.persistent:
         return [config.project, config.subproject, config.stage, config.substage]

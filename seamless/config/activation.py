@@ -6,6 +6,7 @@ With $SEAMLESS_CACHE its directory is opened in-process; else clients of service
 from __future__ import annotations
 
 import os
+import sys
 
 from seamless.config.errors import ConfigurationError, Finding
 from seamless.config.resolved import CACHE_PROJECT
@@ -54,6 +55,7 @@ class Activation:
         else:
             refuse_unsupported(config)
             self._activate(config)
+            _configure_workers(config)
         self.active = names
 
     def _forbid(self, needed: bool) -> None:
@@ -128,6 +130,14 @@ def _launch_dicts(config: ResolvedConfig) -> dict[str, dict[str, Any]]:
     return {"hashserver": hashserver(scope, "rw"), "database": database(scope, "rw")}
 
 
+def _configure_workers(config: ResolvedConfig) -> None:
+    """Have the worker processes that the configuration calls for; none is started for a mere change of stage."""
+    if config.execution == "spawn" or "seamless.transformer.worker" in sys.modules:
+        from seamless.transformer.worker import configure
+
+        configure(config.pool_size() if config.execution == "spawn" else None)
+
+
 def _refuse_to_launch(_: Session) -> None:
     raise ConfigurationError(
         "SEAMLESS_NO_LAUNCH is set, so the stores of this configuration cannot be used; unset it to start them"
@@ -136,7 +146,7 @@ def _refuse_to_launch(_: Session) -> None:
 
 def refuse_unsupported(config: ResolvedConfig) -> None:
     """Raise ConfigurationError if transformations are to be executed where this version cannot."""
-    if config.execution == "process":
+    if config.execution in ("process", "spawn"):
         return
     because = "" if config.is_set("execution") else f" (the default, because cluster '{config.cluster}' is selected)"
     value = config.values.get("execution")
@@ -145,7 +155,8 @@ def refuse_unsupported(config: ResolvedConfig) -> None:
         findings=[
             Finding(
                 f"execution is '{config.execution}'{because}, but this version of Seamless executes transformations "
-                "in this process only; write '- execution: process' in seamless.profile.yaml",
+                "on this machine only; write '- execution: process' (in this process) or '- execution: spawn' "
+                "(in worker processes) in seamless.profile.yaml",
                 None if node is None else node.place,
                 code="execution-not-supported",
             )

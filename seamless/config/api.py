@@ -30,12 +30,21 @@ class _Omitted:
 _OMITTED: Any = _Omitted()
 
 
-def init(*, workdir: str | os.PathLike[str] | None = _OMITTED, overrides: Mapping[str, Any] | None = None) -> None:
+def init(
+    *,
+    workdir: str | os.PathLike[str] | None = _OMITTED,
+    overrides: Mapping[str, Any] | None = None,
+    on_mismatch: str | None = None,
+) -> None:
     """Evaluate the project files and activate what they call for; does nothing the second time, or in a worker.
 
     `workdir`: the directory of the files, default that of the calling file. `overrides`: values stronger than
-    the files. Raises ConfigurationError; then another call may follow. May start services.
+    the files. `on_mismatch`: what to do about a running service that was started with other settings: `warn`,
+    `restart` it, or raise at its first use (`error`); default what $SEAMLESS_ON_MISMATCH says, or `warn`. Raises
+    ConfigurationError; then another call may follow. May start services.
     """
+    if on_mismatch is not None:
+        _check_on_mismatch(on_mismatch)
     with context.lock:
         if session.is_worker or context.initialised or context.forwarded:
             return
@@ -50,6 +59,17 @@ def init(*, workdir: str | os.PathLike[str] | None = _OMITTED, overrides: Mappin
         except BaseException:
             context.overrides = before
             raise
+        if on_mismatch is not None:
+            from seamless.remote.wiring import wiring
+
+            wiring.on_mismatch = on_mismatch
+
+
+def _check_on_mismatch(value: str) -> None:
+    from seamless.remote.settings import ON_MISMATCH
+
+    if value not in ON_MISMATCH:
+        raise ValueError(f"on_mismatch must be one of {', '.join(ON_MISMATCH)}; found {value!r}")
 
 
 def set_stage(

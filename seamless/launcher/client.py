@@ -1,13 +1,15 @@
 """Have a service available and know how to reach it: `run`, the quicker `connect`, and `stop`, `status`, `forget`.
 
-Keeps one connection file per key, readable for its owner only; its content is what `run` returns.
+Keeps one connection file per key, readable for its owner only; its content is what `run` returns. Of several callers
+of this machine only one at a time goes to another one for the same key.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seamless.launcher.configuration import Configuration
@@ -86,7 +88,7 @@ def connect(
         age = -1.0
     if 0 <= age <= trust_seconds:
         payload = read_state_or_none(path)
-        if payload is not None and _is_usable(payload, checked) and _lives(payload, checked):
+        if payload is not None and _is_usable(payload, checked) and _lives(payload, checked, path):
             return payload
     return run(checked, connection_dir=connection_dir, observer=observer)
 
@@ -98,14 +100,23 @@ def _is_usable(payload: Payload, config: Configuration) -> bool:
     return (
         "status" not in payload
         and isinstance(payload.get("hostname"), str)
-        and config.hostname in (None, payload["hostname"])
+        and (_is_tunnelled(config) or config.hostname in (None, payload["hostname"]))
+        and payload.get("tunneled-host") == (config.ssh_target if _is_tunnelled(config) else None)
         and is_port(payload.get("port"))
         and running == (config.meta or {}).get("fingerprint")
     )
 
 
-def _lives(payload: Payload, config: Configuration) -> bool:
-    """Tell whether a connection file is that of the recorded service, whose process has not ended."""
+def _is_tunnelled(config: Configuration) -> bool:
+    return config.tunnel and not config.is_local
+
+
+def _lives(payload: Payload, config: Configuration, path: str) -> bool:
+    """Tell whether a connection file is that of the recorded service (or a tunnel), whose process has not ended."""
+    if _is_tunnelled(config):
+        from seamless.launcher.ssh.reach import monitor_of
+
+        return monitor_of(payload, path) is not None
     if not config.is_local:
         return True
     state = read_state_or_none(state_path(config.key))
@@ -134,21 +145,53 @@ class _Run:
     ):
         self.config, self.observer, self.on_mismatch = config, observer, on_mismatch
         self.path = client_file(config.key, connection_dir)
-        self.executor: Executor = executor_for(config)
+        self.executor: Executor = executor_for(config, connection_file=self.path, on_mismatch=on_mismatch)
 
     def payload(self, reconnect: bool) -> Payload:
         known = None if reconnect else self._known()
         if known is not None:
             return known
+        before = _identity(self.path)
+        with self._turn():
+            if _identity(self.path) != before:  # somebody else has just been there
+                known = self._known()
+                if known is not None:
+                    return known
+            return self._ensured()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let only one caller of this machine at a time go to another one. Here the lock of the state is enough."""
+        if self.config.is_local:
+            yield
+            return
+        from seamless.launcher.locking import WAIT_SECONDS, file_lock
+
+        with file_lock(f"{self.path}.lock", self.config.key, wait=self.config.start_timeout + WAIT_SECONDS):
+            yield
+
+    def _ensured(self) -> Payload:
         self.observer.phase(Phase.CONNECT, self.executor.name)
         ensured = self.executor.ensure(self.config, self.observer)
-        if not ensured.launched and self._must_restart(ensured.state):
+        if not ensured.launched and not ensured.judged and self._must_restart(ensured.state):
             ensured = self.executor.ensure(self.config, self.observer)
-        payload = client_payload(self.config, ensured.state)
-        self._validate(payload, ensured.state)
-        write_state(self.path, payload)
+        with self._reached(ensured.state) as payload:
+            write_state(self.path, payload)
         self.observer.phase(Phase.DONE, "launched" if ensured.launched else "reused-remote")
         return payload
+
+    @contextlib.contextmanager
+    def _reached(self, state: State) -> Iterator[Payload]:
+        """Yield how the service is reached from here, where it has just answered."""
+        if _is_tunnelled(self.config):
+            from seamless.launcher.ssh.tunnel import tunnelled
+
+            with tunnelled(self.config, state, self.path, self.observer) as payload:
+                yield payload
+            return
+        payload = client_payload(self.config, state)
+        self._validate(payload, state)
+        yield payload
 
     def _known(self) -> Payload | None:
         """Return the content of the connection file if the service that it names answers."""
@@ -163,14 +206,19 @@ class _Run:
         state = None
         if payload.get("status") != "stale" and is_port(payload.get("port")):
             state = self.executor.vouches(self.config, payload)
-        if state is None or payload != client_payload(self.config, state) or self._must_restart(state):
-            remove_file(self.path)
+        if state is None or not self._agrees(payload, state) or self._must_restart(state):
+            if "tunnel_pid" not in payload:  # a tunnel needs it, and may do again
+                remove_file(self.path)
             self.observer.phase(Phase.LOCAL_CHECK, "stale")
             return None
         _touch(self.path)
         self.observer.phase(Phase.LOCAL_CHECK, "reused")
         self.observer.phase(Phase.DONE, "reused-local")
         return payload
+
+    def _agrees(self, payload: Payload, state: State) -> bool:
+        """Tell whether a connection file says what would be written now."""
+        return _is_tunnelled(self.config) or payload == client_payload(self.config, state)
 
     def _must_restart(self, state: State) -> bool:
         """See whether the running service has other settings; tell whether it was stopped for that."""
@@ -179,9 +227,10 @@ class _Run:
             return False
         key = self.config.key
         text = f"{key} runs with other settings than configured: {'; '.join(differences)}"
-        hint = f"to restart it with the new ones, stop it: rhl-stop {key}"
+        host = self.config.ssh_target
+        hint = f"to restart it with the new ones, stop it: {f'ssh {host} ' if host else ''}rhl-stop {key}"
         if self.on_mismatch == "error":
-            raise LauncherError(text, phase=Phase.REMOTE_VALIDATE, key=key, hint=hint)
+            raise LauncherError(text, phase=Phase.REMOTE_VALIDATE, key=key, host=host, hint=hint)
         if self.on_mismatch == "warn":
             self.observer.warning(f"{text}\n  what to do: {hint}")
             return False
@@ -190,17 +239,19 @@ class _Run:
 
     def _validate(self, payload: Payload, state: State) -> None:
         """See that the service answers under the name that is handed out, if that is not where it was just asked."""
-        host = payload["hostname"]
-        if host != reachable_host(str(state.get("network_interface") or "localhost")):
+        host, interface = payload["hostname"], str(state.get("network_interface") or "localhost")
+        if not self.config.is_local or host != reachable_host(interface):
             port = handshake_port(payload, self.config.handshake)
-            answer = probe(host, port or payload["port"], self.config.handshake)
+            launch_id = str(payload.get("launch_id") or "")
+            answer = probe(host, port or payload["port"], self.config.handshake, launch_id=launch_id)
             if not answer.healthy:
                 raise LauncherError(
                     f"{self.config.key} runs, but does not answer at {host}:{port}: {answer.problem}",
                     phase=Phase.LOCAL_VALIDATE,
                     key=self.config.key,
-                    hint=f"it listens on network_interface {state.get('network_interface')}; "
-                    "make that and hostname agree",
+                    host=self.config.ssh_target,
+                    hint=f"it listens on network_interface {interface}; make that and hostname agree"
+                    + ("" if self.config.is_local else ", or set 'tunnel: true'"),
                 )
         self.observer.phase(Phase.LOCAL_VALIDATE, "ok")
 
@@ -218,6 +269,15 @@ def client_payload(config: Configuration, state: State) -> Payload:
     return payload
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what changes when the connection file is written again."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def _touch(path: str) -> None:
     """Note that the service has just answered."""
     try:
@@ -229,14 +289,27 @@ def _touch(path: str) -> None:
 # --- what else can be done with a service -----------------------------------------------------------
 
 
-def stop(config: Mapping[str, Any] | Configuration | str) -> str:
+def stop(
+    config: Mapping[str, Any] | Configuration | str, *, connection_dir: str | os.PathLike[str] | None = None
+) -> str:
     """Stop a service, given its launch dict or key; return what was found. Blocks until it has ended.
 
     The answer is `stopped`, `already gone`, `kill required` (it did not obey), `missing state` or
-    `permission denied`.
+    `permission denied`. A tunnel to it is closed.
     """
     key, executor = _place(config)
-    return executor.stop(key)
+    outcome = executor.stop(key)
+    if outcome != "permission denied":
+        _close_tunnel(client_file(key, connection_dir))
+    return outcome
+
+
+def _close_tunnel(path: str) -> None:
+    payload = read_state_or_none(path)
+    if payload is not None and "tunnel_pid" in payload:
+        from seamless.launcher.ssh.tunnel import end_tunnel
+
+        end_tunnel(path)
 
 
 def status(config: Mapping[str, Any] | Configuration | str) -> Payload | None:
@@ -254,7 +327,9 @@ def forget(
     """
     key, executor = _place(config)
     removed = executor.forget(key)
-    return remove_file(client_file(key, connection_dir)) or removed
+    path = client_file(key, connection_dir)
+    _close_tunnel(path)
+    return remove_file(path) or removed
 
 
 def _place(config: Mapping[str, Any] | Configuration | str) -> tuple[str, Executor]:

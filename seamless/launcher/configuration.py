@@ -132,6 +132,11 @@ class Configuration:
         hosts = [host for host in (self.hostname, self.ssh_hostname) if host is not None]
         return self.hostname is None or all(is_loopback(host) for host in hosts)
 
+    @property
+    def ssh_target(self) -> str:
+        """What ssh is told to reach the host; empty on this machine."""
+        return "" if self.is_local else self.ssh_hostname or self.hostname or ""
+
     def evaluated_command(self, status_file: str) -> str:
         """Return the command line with its template evaluated. Raises ConfigurationRefused."""
         text = self.command.replace("{status_file}", status_file)

@@ -1,4 +1,4 @@
-"""What `run` needs from the place where a service is to be: this machine, or later another one."""
+"""What `run` needs from the place where a service is to be: this machine, or one that is reached over SSH."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from seamless.launcher.configuration import Configuration
-from seamless.launcher.errors import LauncherError
 from seamless.launcher.observers import Observer
 from seamless.launcher.statefile import State
 
 
 class Ensured(NamedTuple):
-    """A service that has just answered its health check: its state, and whether this call has started it."""
+    """A service that has just answered its health check: its state, and whether this call has started it.
+
+    `judged`: its settings have been compared already with the ones that were asked for.
+    """
 
     state: State
     launched: bool
+    judged: bool = False
 
 
 class Executor(Protocol):
@@ -42,16 +45,15 @@ class Executor(Protocol):
         """Remove the state of a service that does not run; tell whether there was one."""
 
 
-def executor_for(config: Configuration) -> Executor:
-    """Return the executor that a launch dict asks for. Raises LauncherError if it names another machine."""
-    if not config.is_local:
-        host = config.ssh_hostname or config.hostname
-        raise LauncherError(
-            f"cannot launch {config.key} on {host}: this version launches services on this machine only",
-            phase="connect",
-            key=config.key,
-            hint="leave 'hostname' out of the cluster definition, or run the program on that machine itself",
-        )
-    from seamless.launcher.local import LocalExecutor
+def executor_for(config: Configuration, *, connection_file: str = "", on_mismatch: str = "warn") -> Executor:
+    """Return the executor that a launch dict asks for.
 
-    return LocalExecutor()
+    `connection_file`: where it is kept how the service is reached. `on_mismatch`: see `run`.
+    """
+    if config.is_local:
+        from seamless.launcher.local import LocalExecutor
+
+        return LocalExecutor()
+    from seamless.launcher.ssh.executor import SSHExecutor
+
+    return SSHExecutor(config.ssh_target, connection_file=connection_file, on_mismatch=on_mismatch)

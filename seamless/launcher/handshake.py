@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PROBE_SECONDS = 10.0
+HTTP_STATUS = "HTTP status"  # how the problem of an answer begins that is HTTP, but no 2xx
 _MAX_HEADER_BYTES = 64 << 10
+_URL = r"(?i:(https?))://(\[[0-9A-Fa-f:.%]+\]|[^][/?#@:\s]+)(?::([0-9]{1,5}))?([/?][^#\s]*)?(?:#\S*)?"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost", "*": "localhost"}
 
 
@@ -74,11 +76,40 @@ def probe(
 
     `launch_id`: what the header `X-Seamless-Launch-Id` must be, if the service sends one.
     """
+    return _ask(host, port, None if handshake is None else _target(handshake), timeout, launch_id)
+
+
+def probe_url(url: str, *, timeout: float = PROBE_SECONDS) -> Answer | None:
+    """Ask a URL once; None if it is no URL with a host. For https the certificate of the host is checked.
+
+    >>> probe_url("http:///healthcheck")
+    """
+    import re
+
+    found = re.fullmatch(_URL, url)
+    if found is None:
+        return None
+    scheme, host, port, target = found.groups()
+    tls = scheme.lower() == "https"
+    number = int(port) if port else (443 if tls else 80)
+    if not 0 < number < 1 << 16:
+        return None
+    target = target or "/"
+    return _ask(host.strip("[]"), number, target if target.startswith("/") else f"/{target}", timeout, tls=tls)
+
+
+def _ask(host: str, port: int, target: str | None, timeout: float, launch_id: str = "", *, tls: bool = False) -> Answer:
     try:
         with _connect(host, port, timeout) as connection:
-            if handshake is None:
+            if target is None:
                 return Answer()
-            head = _get(connection, host, port, _target(handshake))
+            if tls:
+                import ssl
+
+                with ssl.create_default_context().wrap_socket(connection, server_hostname=host) as secured:
+                    head = _get(secured, host, port, target)
+            else:
+                head = _get(connection, host, port, target)
     except TimeoutError:
         return Answer(f"no answer within {timeout:g} s")
     except OSError as exc:
@@ -140,7 +171,7 @@ def _judge(head: bytes, launch_id: str) -> Answer:
         if name.strip().lower() == b"x-seamless-launch-id":
             found = value.strip().decode("ascii", "replace")
     if not words[1].startswith(b"2"):
-        return Answer(f"HTTP status {int(words[1])}", found)
+        return Answer(f"{HTTP_STATUS} {int(words[1])}", found)
     if launch_id and found and found != launch_id:
         return Answer("another service answers on this port", found)
     return Answer("", found)

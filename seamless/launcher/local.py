@@ -9,10 +9,9 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any, NamedTuple, NoReturn
 
-from seamless.launcher.commands import Prepared, inner_argv, prepare
+from seamless.launcher.commands import inner_argv
 from seamless.launcher.configuration import Configuration
 from seamless.launcher.errors import LauncherError, StartFailed
 from seamless.launcher.executor import Ensured
@@ -21,18 +20,16 @@ from seamless.launcher.listing import derived_row
 from seamless.launcher.locking import key_lock
 from seamless.launcher.logs import tail
 from seamless.launcher.observers import Observer, Phase
-from seamless.launcher.paths import log_path, make_private, server_directory, state_path
-from seamless.launcher.processes import boot_id, host_name, reap, recorded_process, wait_until
-from seamless.launcher.spawn import spawn_waiting
+from seamless.launcher.paths import expand_home, log_path, state_path
+from seamless.launcher.processes import reap, recorded_process, wait_until
+from seamless.launcher.starting import Terms, read_usable, start_if_none_runs
 from seamless.launcher.statefile import (
-    MalformedStateError,
     State,
     make_file_private,
     read_state,
     read_state_or_none,
     remove_file,
     secondary_ports,
-    write_state,
 )
 from seamless.launcher.stopping import (
     GONE,
@@ -61,12 +58,12 @@ class LocalExecutor:
 
     name = "LocalExecutor"
 
-    def __init__(self, limits: Limits | None = None):
-        self.limits = limits or Limits()
+    def __init__(self, limits: Limits | None = None, terms: Terms | None = None):
+        self.limits, self.terms = limits or Limits(), terms or Terms()
 
     def ensure(self, config: Configuration, observer: Observer) -> Ensured:
         """Have exactly one service of this key run and answer; start it if there is none."""
-        return _Attempt(config, observer, self.limits).run()
+        return _Attempt(config, observer, self.limits, self.terms).run()
 
     def vouches(self, config: Configuration, payload: Mapping[str, Any]) -> State | None:
         """Return the state if what `payload` names is the recorded service and answers, asked once."""
@@ -91,7 +88,7 @@ class LocalExecutor:
         if wanted and wanted == running:
             return []
         pairs: dict[str, tuple[Any, Any]] = {
-            "workdir": (state.get("workdir"), config.workdir),
+            "workdir": (expand_home(str(state.get("workdir"))), expand_home(config.workdir)),
             "command": (state.get("command"), shlex.join(inner_argv(config))),
         }
         if wanted and running:
@@ -126,14 +123,14 @@ class LocalExecutor:
 class _Attempt:
     """One call of `ensure`."""
 
-    def __init__(self, config: Configuration, observer: Observer, limits: Limits):
-        self.config, self.key, self.observer, self.limits = config, config.key, observer, limits
+    def __init__(self, config: Configuration, observer: Observer, limits: Limits, terms: Terms):
+        self.config, self.key, self.observer, self.limits, self.terms = config, config.key, observer, limits, terms
         self.path = state_path(config.key)
         self.exit_status: int | None = None  # of a process that this call has started
 
     def run(self) -> Ensured:
         for _ in range(_MAX_ROUNDS):
-            state = self._read()
+            state = read_usable(self.key, self.observer)
             status = state.get("status") if state else None
             refuse_elsewhere(self.key, state or {})
             self.observer.phase(Phase.REMOTE_CHECK, "missing" if state is None else f"found:{status}")
@@ -148,9 +145,9 @@ class _Attempt:
                 if ready is not None:
                     return Ensured(ready, False)
             else:
-                started = self._start_if_none_runs()
-                if started is not None:
-                    ready = self._wait(started, own=True)
+                found = start_if_none_runs(self.config, self.observer, self.terms, patience=self.limits.obey)
+                if found.started:
+                    ready = self._wait(found.state, own=True)
                     if ready is not None:
                         return Ensured(ready, True)
         raise LauncherError(
@@ -159,14 +156,6 @@ class _Attempt:
             key=self.key,
             hint=f"look at it with rhl-inspect {self.key} and rhl-logs {self.key}",
         )
-
-    def _read(self) -> State | None:
-        """Return the state; one that cannot be read counts as one of a dead service."""
-        try:
-            return read_state(self.path)
-        except MalformedStateError as exc:
-            self.observer.detail(exc.message)
-            return {}
 
     # --- a service that is there ----------------------------------------------------------------
 
@@ -187,59 +176,6 @@ class _Attempt:
         return False
 
     # --- a service that is not there --------------------------------------------------------------
-
-    def _start_if_none_runs(self) -> State | None:
-        """Start the service under the lock; None if somebody else has done so meanwhile."""
-        make_private(server_directory())
-        prepared = prepare(self.config, self.observer)
-        with key_lock(self.key):
-            present = self._read()
-            if present is not None:
-                refuse_elsewhere(self.key, present)
-                alive = recorded_process(present) is not None
-                if alive and present.get("status") in ("starting", "running"):
-                    return None
-                if alive:  # failed or marked stale, but not gone
-                    stop_recorded(self.key, present, patience=self.limits.obey)
-                self.observer.phase(Phase.STALE_CLEANUP, "remove")
-            return self._start(prepared)
-
-    def _start(self, prepared: Prepared) -> State:
-        """Start the process, write its state, let it begin. The lock must be held."""
-        log = log_path(self.key)
-        self.observer.command(LocalExecutor.name, prepared.argv)
-        waiting = spawn_waiting(prepared.argv, workdir=prepared.workdir, environment=prepared.environment, log=log)
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        config = self.config
-        state: State = {
-            "workdir": config.workdir,
-            "log": log,
-            "command": shlex.join(prepared.inner),
-            "uid": os.getuid(),
-            "pid": waiting.pid,
-            "status": "starting",
-            "network_interface": config.network_interface,
-            "start_time": waiting.start_time,
-            "boot_id": boot_id(),
-            "host": host_name(),
-            "launch_id": os.urandom(16).hex(),
-            "started_at": now,
-        }
-        optional = {
-            "parameters": config.file_parameters,
-            "meta": config.meta,
-            "conda": config.conda,
-            "image": dict(config.image) if config.image is not None else None,
-        }
-        state |= {name: value for name, value in optional.items() if value is not None}
-        try:
-            write_state(self.path, state)
-        except BaseException:
-            waiting.abandon()
-            raise
-        waiting.release()
-        self.observer.phase(Phase.LAUNCH, "started")
-        return state
 
     def _wait(self, started: State, *, own: bool) -> State | None:
         """Wait until a starting service is ready; None if the state is to be looked at again.

@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from seamless.launcher.errors import LauncherError
 from seamless.launcher.paths import make_private, server_directory
@@ -27,33 +28,44 @@ _HALF_WRITTEN_SECONDS = 10.0
 
 @contextlib.contextmanager
 def key_lock(key: str, *, wait: float = WAIT_SECONDS) -> Iterator[None]:
-    """Hold the lock of `key`. Blocks at most `wait` seconds, then raises LauncherError."""
-    directory = server_directory()
-    make_private(directory)
-    path = os.path.join(directory, f"{key}.lock")
-    deadline = time.monotonic() + wait
+    """Hold the lock of `key` on this machine. Blocks at most `wait` seconds, then raises LauncherError."""
+    with file_lock(os.path.join(server_directory(), f"{key}.lock"), key, wait=wait):
+        yield
+
+
+@contextlib.contextmanager
+def file_lock(path: str, key: str = "", *, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the lock file `path`, which is made if need be. Blocks at most `wait` seconds, then raises LauncherError."""
+    make_private(os.path.dirname(path))
+    lock = _Lock(path, key, time.monotonic() + wait)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        supported = _flock(fd, key, deadline)
+        supported = _flock(fd, lock)
         if supported:
             yield
             return
     finally:
         os.close(fd)  # gives the lock back
-    _own(path + ".owner", key, deadline)
+    _own(path + ".owner", lock)
     try:
         yield
     finally:
         remove_file(path + ".owner")
 
 
-def _flock(fd: int, key: str, deadline: float) -> bool:
+class _Lock(NamedTuple):
+    path: str
+    key: str
+    deadline: float
+
+
+def _flock(fd: int, lock: _Lock) -> bool:
     """Lock the open file; False if the file system cannot."""
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _pause(key, deadline)
+            _pause(lock)
         except OSError as exc:
             if exc.errno in _UNSUPPORTED:
                 return False
@@ -62,14 +74,14 @@ def _flock(fd: int, key: str, deadline: float) -> bool:
             return True
 
 
-def _own(path: str, key: str, deadline: float) -> None:
+def _own(path: str, lock: _Lock) -> None:
     """Create the owner file, after its last owner is gone."""
     while True:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             if not _break_stale(path):
-                _pause(key, deadline)
+                _pause(lock)
             continue
         owner = {"host": host_name(), "boot_id": boot_id(), "pid": os.getpid(), "start_time": start_time(os.getpid())}
         with os.fdopen(fd, "w") as f:
@@ -105,11 +117,12 @@ def _break_stale(path: str) -> bool:
     return True
 
 
-def _pause(key: str, deadline: float) -> None:
-    if time.monotonic() >= deadline:
+def _pause(lock: _Lock) -> None:
+    if time.monotonic() >= lock.deadline:
+        name = lock.key or os.path.basename(lock.path)
         raise LauncherError(
-            f"{key}: another process has been changing the state of this service for too long",
-            key=key,
-            hint=f"look for a process that hangs (fuser {os.path.join(server_directory(), key)}.lock)",
+            f"{name}: another process has been changing the state of this service for too long",
+            key=lock.key,
+            hint=f"look for a process that hangs (fuser {lock.path})",
         )
     time.sleep(_POLL_SECONDS)

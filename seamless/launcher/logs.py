@@ -1,15 +1,21 @@
-"""The end of a log, read from its end: a log may be long."""
+"""Logs of services, never read through a link; the end of one is read from its end, as it may be long."""
 
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 _BLOCK = 64 << 10
 
 
+def open_log(path: str) -> BinaryIO:
+    """Open a log for reading. Raises OSError, also if it is a link."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
 def tail_bytes(path: str, lines: int) -> bytes:
-    """Return the last `lines` lines of a file as they are. Raises OSError."""
-    with open(path, "rb") as f:
+    """Return the last `lines` lines of a log as they are. Raises OSError."""
+    with open_log(path) as f:
         position = f.seek(0, os.SEEK_END)
         data = b""
         while position > 0 and data.count(b"\n") <= lines:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seamless.remote.errors import RemoteUsageError
+from seamless.remote.errors import RemoteUsageError, TransportError
+from seamless.util.whoami import user_at_host
 from seamless.version import __version__
 
 _LOOPBACK = ("localhost", "::1", "0.0.0.0", "::")
@@ -12,18 +13,19 @@ _PORTS = {"http": 80, "https": 443}
 class Address:
     """Scheme, host, port and path prefix of a service, and the token it wants. Immutable by convention.
 
-    Raises RemoteUsageError for a URL or token that cannot be used.
+    `launch_id`: that of the service which is expected there. Raises RemoteUsageError for a URL or token that cannot be
+    used.
     """
 
-    __slots__ = ("head", "headers", "host", "port", "prefix", "scheme", "token", "url")
+    __slots__ = ("head", "headers", "host", "launch_id", "port", "prefix", "scheme", "token", "url")
 
-    def __init__(self, url: str, token: str | None = None):
+    def __init__(self, url: str, token: str | None = None, launch_id: str | None = None):
         self.scheme, self.host, self.port, self.prefix = _parse(url)
         host = f"[{self.host}]" if ":" in self.host else self.host
         netloc = host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
         self.url = f"{self.scheme}://{netloc}{self.prefix}"
-        self.token = token
-        self.headers = {"Host": netloc, "User-Agent": f"seamless/{__version__}"}
+        self.token, self.launch_id = token, launch_id
+        self.headers = {"Host": netloc, "User-Agent": f"seamless/{__version__} ({user_at_host()})"}
         if token:
             if not (token.isascii() and token.isprintable()) or " " in token:
                 raise RemoteUsageError(f"the token for {self.url} has characters that a token cannot have")
@@ -35,11 +37,20 @@ class Address:
         """Whether the service is on this machine, so that its bytes need not be compressed."""
         return self.host in _LOOPBACK or self.host.startswith("127.")
 
+    def check(self, headers: dict[str, str]) -> None:
+        """Raise TransportError if the headers of an answer are those of another launch of a service."""
+        found = headers.get("x-seamless-launch-id")
+        if found is not None and self.launch_id is not None and found != self.launch_id:
+            raise TransportError("another service than the one that was launched answers there")
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Address) and (self.url, self.token) == (other.url, other.token)
+        return isinstance(other, Address) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.url, self.token))
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, str | None, str | None]:
+        return self.url, self.token, self.launch_id
 
     def __repr__(self) -> str:
         return f"Address({self.url!r})"

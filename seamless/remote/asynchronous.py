@@ -152,6 +152,7 @@ async def _request(client: Client, address: Address, call: Call) -> Answer:
         ) as response:
             body = await response.read()
             got = {name.lower(): value for name, value in response.headers.items()}
+            address.check(got)
             return Answer(response.status, got, body, client.service, address.url, address.token is not None)
     except asyncio.TimeoutError as exc:
         raise TransportError("it took too long (SEAMLESS_REMOTE_..._TIMEOUT)") from exc

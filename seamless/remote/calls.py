@@ -54,14 +54,25 @@ class Answer:
 
 
 class Call:
-    """One request. `answer` makes the result from the answer, or raises. Every call may be repeated."""
+    """One request. `answer` makes the result from the answer, or raises. Every call may be repeated.
 
-    __slots__ = ("answer", "body", "headers", "method", "target")
+    `waits`: the service may take its time, so that the call must not count among those that are under way.
+    """
+
+    __slots__ = ("answer", "body", "headers", "method", "target", "waits")
 
     def __init__(
-        self, method: str, target: str, answer: Callable[[Answer], Any], body: bytes | None = None, headers: str = ""
+        self,
+        method: str,
+        target: str,
+        answer: Callable[[Answer], Any],
+        body: bytes | None = None,
+        headers: str = "",
+        *,
+        waits: bool = False,
     ):
         self.method, self.target, self.answer, self.body, self.headers = method, target, answer, body, headers
+        self.waits = waits
 
 
 def json_body(value: Any) -> bytes:

@@ -139,7 +139,17 @@ class Client:
         def use(response: Response) -> Any:
             return call.answer(self.complete(response))
 
-        return self.exchange(call.method, call.target, use, headers=call.headers, body=call.body)
+        return self.exchange(call.method, call.target, use, headers=call.headers, body=call.body, waits=call.waits)
+
+    def perform_once(self, call: Call, seconds: float) -> Any:
+        """Make a call without a second attempt, in no more than `seconds`, if it is known where the service is."""
+        if self._pool is not None:
+            timeouts = Timeouts(seconds, seconds, seconds)
+
+            def use(response: Response) -> Any:
+                return call.answer(self.complete(response))
+
+            return self._attempt(self._pool, call.method, call.target, use, body=call.body, timeouts=timeouts)
 
     def complete(self, response: Response) -> Answer:
         """Return an answer with all of its body."""
@@ -151,17 +161,26 @@ class Client:
         return Answer(response.status, response.headers, body, self.service, address.url, address.token is not None)
 
     def exchange(
-        self, method: str, target: str, use: Callable[[Response], T], *, headers: str = "", body: Any = None
+        self,
+        method: str,
+        target: str,
+        use: Callable[[Response], T],
+        *,
+        headers: str = "",
+        body: Any = None,
+        waits: bool = False,
     ) -> T:
         """Send a request and return what `use` makes of the answer; again, both, after an error that may pass.
 
-        Raises RemoteError, and what `use` raises.
+        `waits`: as in Call. Raises RemoteError, and what `use` raises.
         """
         attempts = self.attempts()
         while True:
             pool = self.located()
             try:
-                result = self._attempt(pool, method, target, use, headers=headers, body=body, new=attempts.fresh)
+                result = self._attempt(
+                    pool, method, target, use, headers=headers, body=body, new=attempts.fresh, waits=waits
+                )
             except RemoteError as exc:
                 time.sleep(self.recover(pool, exc, attempts))
                 continue
@@ -180,10 +199,11 @@ class Client:
         body: Any = None,
         new: bool = False,
         timeouts: Timeouts | None = None,
+        waits: bool = False,
     ) -> T:
         if self._debug:
             _trace(f"{method} {pool.address.url}{target}")
-        with self._slot():
+        with contextlib.nullcontext() if waits else self._slot():
             connection = pool.take(timeouts or self.timeouts, new=new)
             try:
                 response = connection.request(method, target, headers, body)

@@ -99,6 +99,8 @@ class Connection:
             except _CannotSendError:
                 sent = False  # the server may have said why before it closed the connection
             response = Response(source, method, reuse=sent)
+            if not stale:
+                self.address.check(response.headers)
         except TransportError as exc:
             exc.stale = stale and not source.received
             raise

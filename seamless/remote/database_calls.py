@@ -16,6 +16,14 @@ UNKNOWN = "ERROR: Unknown key"
 _PREFIX = "ERROR: "
 
 
+class NoClaimsError(Exception):
+    """Internal: the server has no claims, as the reference has none."""
+
+
+class NoDeletionError(Exception):
+    """Internal: the server deletes nothing, as the reference does not."""
+
+
 class NoBatchError(Exception):
     """Internal: the server takes no batches, as the reference does not."""
 
@@ -146,6 +154,17 @@ def contest(transformation: Checksum, result: Checksum) -> Call:
     return _put(_done, type="irreproducible", checksum=transformation.hex(), result=result.hex())
 
 
+def delete_result(transformation: Checksum) -> Call:
+    """Forget a result and its record; False if there was none. Raises NoDeletionError."""
+    return _put(_deleted, type="delete", checksum=transformation.hex())
+
+
+def _deleted(got: Answer) -> bool:
+    if got.status == 400:
+        raise NoDeletionError
+    return False if got.status == 404 and got.text == UNKNOWN else _done(got)
+
+
 def get_irreproducible(transformation: Checksum, result: Checksum | None) -> Call:
     """Ask for the contested results."""
     more = {} if result is None else {"result": result.hex()}
@@ -204,6 +223,48 @@ def set_bucket_probe(
     """Keep a probe."""
     more = {"bucket_checksum": bucket_checksum.hex(), "captured_at": captured_at, "freshness_tokens": freshness_tokens}
     return _put(_done, type="bucket_probe", bucket_kind=bucket_kind, label=label, **more)
+
+
+# --- claims -----------------------------------------------------------------------------------
+
+
+def claim(
+    transformation: Checksum, holder: dict[str, Any], *, seconds: float, wait: float = 0.0, despite: bool = False
+) -> Call:
+    """Claim a transformation; (whether the claim is held, the result if it is known). Raises NoClaimsError.
+
+    `wait`: for how many seconds, while another one holds it. `despite`: also if the result is known.
+    """
+    request: dict[str, Any] = {"type": "claim", "checksum": transformation.hex(), "value": holder, "seconds": seconds}
+    if wait:
+        request["wait"] = wait
+    if despite:
+        request["despite"] = True
+    return Call("PUT", "/", _claimed, json_body(request), waits=bool(wait))
+
+
+def _claimed(got: Answer) -> tuple[bool, Checksum | None]:
+    if got.status in (400, 404, 405):
+        raise NoClaimsError
+    if got.status != 200:
+        raise _failure(got)
+    standing = _object(got)
+    result = standing.get("result")
+    try:
+        return standing.get("claimed") is True, None if result is None else Checksum(result)
+    except (TypeError, ValueError):
+        raise got.unexpected("a checksum") from None
+
+
+def renew(transformations: Iterable[Checksum], holder: dict[str, Any], *, seconds: float) -> Call:
+    """Prolong claims."""
+    names = [transformation.hex() for transformation in transformations]
+    return _put(_done, type="renew", checksums=names, value=holder, seconds=seconds)
+
+
+def release(transformation: Checksum, holder: dict[str, Any]) -> Call:
+    """Give a claim back."""
+    return _put(_done, type="release", checksum=transformation.hex(), value=holder)
 
 
 # --- several calls in one ---------------------------------------------------------------------

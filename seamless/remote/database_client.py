@@ -1,7 +1,4 @@
-"""The client of a database server, as a store of results: the interface of the store in a file, over HTTP.
-
-Claims are kept within this process: the protocol has none.
-"""
+"""The client of a database server, as a store of results: the interface of the store in a file, over HTTP."""
 
 from __future__ import annotations
 
@@ -16,9 +13,11 @@ from seamless.remote.settings import database_max_inflight, is_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
+
+    from seamless.remote.claims import RemoteClaims
 
 _BATCH = 1000  # requests in one
 
@@ -40,7 +39,7 @@ class DatabaseClient(Client):
         super()._renew_locks()
         limit = database_max_inflight()
         self._slots = threading.BoundedSemaphore(limit) if limit else None
-        self._claims: Any = None
+        self._claims: RemoteClaims | None = None
 
     def _slot(self) -> AbstractContextManager[Any]:
         return contextlib.nullcontext() if self._slots is None else self._slots
@@ -76,13 +75,22 @@ class DatabaseClient(Client):
         pairs = list(items)
         kept = self._together([calls.set_result(t, r) for t, r in pairs])
         # A server that keeps another result says OK all the same, for the sake of older clients.
+        if self._claims is not None:
+            self._claims.settled(pairs)
         stored = self.get_results([t for t, _ in pairs])
         return [k and s == r for k, s, (_, r) in zip(kept, stored, pairs, strict=True)]
 
     def delete_result(self, transformation: Checksum) -> bool:
-        """Withdraw the result: it and its record move to the irreproducible ones. False if there was none."""
+        """Forget the result and its record; False if there was none. The server notes who did so.
+
+        At a server that cannot, as the reference, they move to the irreproducible ones.
+        """
         self.must_be_writable()
-        result = self.get_result(transformation)
+        try:
+            deleted: bool = self.perform(calls.delete_result(transformation))
+            return deleted
+        except calls.NoDeletionError:
+            result = self.get_result(transformation)
         if result is not None:
             self.contest(transformation, result)
         return result is not None
@@ -196,19 +204,31 @@ class DatabaseClient(Client):
 
     # --- claims -------------------------------------------------------------------------------
 
-    def claim(self, transformation: Checksum) -> AbstractContextManager[None]:
-        """Hold the right to execute `transformation`; blocks while another thread of this process holds it."""
-        return self._claim(transformation.hex())
+    def claim(self, transformation: Checksum) -> AbstractContextManager[Any]:
+        """Hold the right to execute `transformation`; blocks while another thread or process holds it.
 
-    @contextlib.contextmanager
-    def _claim(self, name: str) -> Iterator[None]:
-        if self._claims is None:
-            from seamless.stores.claims import ThreadClaims
+        The thread that holds it may claim it again. Where the server has no claims it is kept within this process.
+        Raises RemoteError.
+        """
+        return self._held_claims().hold_unless(self, transformation, None)
+
+    def claim_unless_known(
+        self, transformation: Checksum, accepts: Callable[[Checksum], bool]
+    ) -> AbstractContextManager[Checksum | None]:
+        """Do what `claim` does, in a request that looks the result up as well.
+
+        Gives the result, and claims nothing, if it is known and `accepts` finds it good; else gives None.
+        """
+        return self._held_claims().hold_unless(self, transformation, accepts)
+
+    def _held_claims(self) -> RemoteClaims:
+        claims = self._claims
+        if claims is None:
+            from seamless.remote.claims import RemoteClaims
 
             with self._location_lock:
-                self._claims = self._claims or ThreadClaims()
-        with self._claims.hold(name):
-            yield
+                claims = self._claims = self._claims or RemoteClaims(self)
+        return claims
 
     def _together(self, members: list[calls.Call]) -> list[Any]:
         """Perform calls of one method; in batches where the server takes them."""

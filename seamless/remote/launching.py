@@ -7,6 +7,8 @@ import time
 
 from seamless.remote.address import Address
 from seamless.remote.errors import RemoteError
+from seamless.remote.settings import on_mismatch
+from seamless.remote.wiring import wiring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +79,12 @@ launches = Launches()
 
 def address_of(payload: dict[str, Any]) -> Address:
     """Return the address that the launcher's answer means for this process."""
-    return Address(_url(payload.get("hostname"), payload.get("port")), payload.get("token"))
+    launch_id = payload.get("launch_id")
+    return Address(
+        _url(payload.get("hostname"), payload.get("port")),
+        payload.get("token"),
+        launch_id if isinstance(launch_id, str) else None,
+    )
 
 
 def remote_url(config: dict[str, Any], payload: dict[str, Any]) -> str:
@@ -103,7 +110,10 @@ def _run(service: str, config: dict[str, Any], *, trust: bool) -> dict[str, Any]
         raise RemoteError(
             f"the {service} {key} is needed, but SEAMLESS_NO_LAUNCH forbids to launch it", service=service
         )
+    mode = wiring.on_mismatch or on_mismatch()
     try:
+        if mode != "warn":
+            return run(config, reconnect=not trust, on_mismatch=mode)
         return connect(config) if trust else run(config, reconnect=True)
     except LauncherError as exc:
         raise RemoteError(f"the {service} {key} cannot be launched: {exc}", service=service) from exc

@@ -12,6 +12,7 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 1200.0
 HEALTHCHECK_TIMEOUT = 10.0
 DATABASE_MAX_INFLIGHT = 30
+ON_MISMATCH = ("warn", "restart", "error")
 _OFF = ("", "none", "off", "false")
 
 
@@ -64,6 +65,19 @@ def database_max_inflight() -> int:
         return max(0, int(text))
     except ValueError:
         return DATABASE_MAX_INFLIGHT
+
+
+def on_mismatch() -> str:
+    """Return what is done about a running service that was started with other settings: SEAMLESS_ON_MISMATCH.
+
+    `warn` if it is unset. Raises RemoteUsageError for an unknown word.
+    """
+    text = os.environ.get("SEAMLESS_ON_MISMATCH", "").strip().lower() or "warn"
+    if text not in ON_MISMATCH:
+        from seamless.remote.errors import RemoteUsageError
+
+        raise RemoteUsageError(f"SEAMLESS_ON_MISMATCH is {text!r}; expected one of {', '.join(ON_MISMATCH)}")
+    return text
 
 
 def is_on(name: str) -> bool:

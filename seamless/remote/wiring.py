@@ -21,6 +21,7 @@ class Wiring:
     def __init__(self) -> None:
         self._configure: dict[str, Configure] = {}
         self._current: Callable[[], Sequence[Any]] | None = None
+        self.on_mismatch: str | None = None  # what a program has asked for; None: what the environment says
 
     def connect(self, *, hashserver: Configure, database: Configure, current: Callable[[], Sequence[Any]]) -> None:
         """Use these functions: launch dicts of the two services, and (cluster, project, subproject, stage, ...)."""
@@ -29,7 +30,7 @@ class Wiring:
 
     def disconnect(self) -> None:
         """Forget the functions."""
-        self._configure, self._current = {}, None
+        self._configure, self._current, self.on_mismatch = {}, None, None
 
     def launch_dict(
         self, service: str, mode: str, *, cluster: str, project: str, subproject: str, stage: str

@@ -192,15 +192,18 @@ class Database:
 
     def _guarded(self, action: Callable[[Connection], T]) -> T:
         """Run `action` with the connection and the lock; repeat it while other writers are in the way."""
-        if self._pid not in (0, os.getpid()):
+        pid = os.getpid()
+        if self._pid not in (0, pid):
             self.lock = threading.RLock()  # after a fork: a thread that is not here may have held it
         deadline = time.monotonic() + self.busy_timeout
-        sqlite = _sqlite()
         while True:
             with self.lock:
                 try:
-                    return action(self._open())
-                except sqlite.Error as exc:
+                    connection = self._connection
+                    return action(self._open() if connection is None or self._pid != pid else connection)
+                except Exception as exc:
+                    if not isinstance(exc, _sqlite().Error):
+                        raise
                     if not _is_busy(exc) or time.monotonic() > deadline:
                         raise self._store_error(exc) from exc
 

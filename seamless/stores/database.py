@@ -18,6 +18,7 @@ from seamless.stores.claims import FileClaims
 from seamless.stores.connection import Database, absent_table, rows
 from seamless.stores.errors import ConflictError, UnknownResultError
 from seamless.stores.facts import BufferFacts
+from seamless.util.whoami import user_at_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_QUERY_BATCH = 500  # SQLite before 3.32 allows 999 variables
+_QUERY_BATCH, _INSERT_BATCH = 512, 256  # powers of 2; SQLite before 3.32 allows 999 variables
 
 
 class ResultDatabase(BufferFacts):
@@ -61,18 +62,8 @@ class ResultDatabase(BufferFacts):
     def get_results(self, transformations: Sequence[Checksum]) -> list[Checksum | None]:
         """Return the result of each transformation, or None."""
         names = [t.hex() for t in transformations]
-
-        def read(connection: Connection) -> dict[str, str]:
-            found: dict[str, str] = {}
-            for start in range(0, len(names), _QUERY_BATCH):
-                batch = names[start : start + _QUERY_BATCH]
-                marks = ",".join("?" * len(batch))
-                query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({marks})"
-                found.update(rows(connection, query, batch))
-            return found
-
         nothing: dict[str, str] = {}
-        results = self._read(read, nothing)
+        results = self._read(lambda c: _results(c, names), nothing)
         return [Checksum(results[name]) if name in results else None for name in names]
 
     def set_result(self, transformation: Checksum, result: Checksum) -> bool:
@@ -82,22 +73,33 @@ class ResultDatabase(BufferFacts):
         """
         return self.set_results([(transformation, result)])[0]
 
-    def set_results(self, items: Iterable[tuple[Checksum, Checksum]]) -> list[bool]:
-        """Do what `set_result` does for each pair, in one transaction."""
+    def set_results(
+        self, items: Iterable[tuple[Checksum, Checksum]], *, clients: Sequence[object] | None = None
+    ) -> list[bool]:
+        """Do what `set_result` does for each pair, in one transaction.
+
+        `clients`: for each, whose text is noted if another result is stored; this process if left out.
+        """
         pairs = [(t.hex(), r.hex()) for t, r in items]
+        senders = clients or [""] * len(pairs)
         if len(pairs) == 1 and self.get_result(Checksum(pairs[0][0])) == pairs[0][1]:
             return [True]  # nothing to write, so no need to wait for other writers
-        return self._database.transaction(lambda c: [_set_result(c, t, r) for t, r in pairs]) if pairs else []
+        return self._database.transaction(lambda c: _set_results(c, pairs, senders)) if pairs else []
 
-    def delete_result(self, transformation: Checksum) -> bool:
-        """Forget the result and its record; False if there was none."""
+    def delete_result(self, transformation: Checksum, *, client: str = "") -> bool:
+        """Forget the result and its record; False if there was none. Who did so is noted: `client`, or this process."""
         name = transformation.hex()
 
         def write(connection: Connection) -> bool:
             stored = _result(connection, name)
-            if stored is not None:
-                _delete(connection, name, stored)
-            return stored is not None
+            if stored is None:
+                return False
+            _delete(connection, name, stored)
+            connection.execute(
+                "INSERT INTO transformation_deletion (checksum, result, deleted_at, client) VALUES (?, ?, ?, ?)",
+                (name, stored, _now(), client or _this_process()),
+            )
+            return True
 
         return self._database.transaction(write)
 
@@ -122,6 +124,12 @@ class ResultDatabase(BufferFacts):
         query = "SELECT result FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"
         found: list[tuple[str]] = self._read(lambda c: rows(c, query, [transformation.hex()]), [])
         return [Checksum(name) for (name,) in found]
+
+    def get_deletions(self, transformation: Checksum) -> list[dict[str, str]]:
+        """Return the results that were deleted: `result` (hex), `deleted_at` (UTC), `client`; the oldest first."""
+        query = "SELECT result, deleted_at, client FROM transformation_deletion WHERE checksum = ? ORDER BY id"
+        found: list[tuple[str, str, str]] = self._read(lambda c: rows(c, query, [transformation.hex()]), [])
+        return [{"result": result, "deleted_at": when, "client": client} for result, when, client in found]
 
     # --- records -----------------------------------------------------------------------------
 
@@ -251,22 +259,54 @@ def _has_reverse(connection: Connection, name: str, value: str) -> bool:
     return connection.execute(query, (value, name)).fetchone() is not None
 
 
-def _set_result(connection: Connection, name: str, value: str) -> bool:
-    stored = _result(connection, name)
-    if stored is None:
-        connection.execute("INSERT INTO transformation (checksum, result) VALUES (?, ?)", (name, value))
-        connection.execute("INSERT INTO rev_transformation (result, checksum) VALUES (?, ?)", (value, name))
-        return True
-    if stored != value:
-        from time import gmtime, strftime
+def _set_results(connection: Connection, pairs: list[tuple[str, str]], clients: Sequence[object]) -> list[bool]:
+    stored = _results(connection, [name for name, _ in pairs])
+    new: list[tuple[str, str]] = []
+    kept = []
+    for (name, value), client in zip(pairs, clients, strict=True):
+        if name not in stored:
+            stored[name] = value
+            new.append((name, value))
+        kept.append(stored[name] == value)
+        if stored[name] != value:
+            connection.execute(
+                "INSERT OR IGNORE INTO transformation_conflict (checksum, result, seen_at, client) VALUES (?, ?, ?, ?)",
+                (name, value, _now(), str(client) or _this_process()),
+            )
+    _insert_pairs(connection, "transformation (checksum, result)", new)
+    _insert_pairs(connection, "rev_transformation (checksum, result)", new)
+    return kept
 
-        client = f"{os.uname().nodename}:{os.getpid()}"
-        connection.execute(
-            "INSERT OR IGNORE INTO transformation_conflict (checksum, result, seen_at, client) VALUES (?, ?, ?, ?)",
-            (name, value, strftime("%Y-%m-%dT%H:%M:%SZ", gmtime()), client),
-        )
-        return False
-    return True
+
+def _results(connection: Connection, names: list[str]) -> dict[str, str]:
+    """Return the results that are stored, by transformation."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), _QUERY_BATCH):
+        batch = names[start : start + _QUERY_BATCH]
+        size = 1 << (len(batch) - 1).bit_length()  # few different statements, so that they are compiled once
+        query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({','.join('?' * size)})"
+        found.update(rows(connection, query, batch + batch[-1:] * (size - len(batch))))
+    return found
+
+
+def _insert_pairs(connection: Connection, table: str, pairs: list[tuple[str, str]]) -> None:
+    """Insert rows, many with one statement: while SQLite works on one, other threads of this process go on."""
+    start = 0
+    while start < len(pairs):
+        size = min(1 << (len(pairs) - start).bit_length() - 1, _INSERT_BATCH)  # few different statements, as above
+        values = [text for pair in pairs[start : start + size] for text in pair]
+        connection.execute(f"INSERT INTO {table} VALUES {','.join(('(?,?)',) * size)}", values)
+        start += size
+
+
+def _now() -> str:
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+
+
+def _this_process() -> str:
+    return f"{user_at_host()} (pid {os.getpid()})"
 
 
 def _delete(connection: Connection, name: str, value: str) -> None:

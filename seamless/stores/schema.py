@@ -1,6 +1,6 @@
 """The tables of seamless.db, and the check that a file has them. All DDL is here.
 
-The tables of the reference have its names, columns and types; `transformation_conflict` is ours alone.
+The tables of the reference have its names, columns and types; those in `OURS` are ours alone.
 """
 
 from __future__ import annotations
@@ -63,7 +63,17 @@ TABLES: dict[str, str] = {
  "client" TEXT NOT NULL,
  PRIMARY KEY ("checksum", "result")
 )""",
+    # A result that was deleted: when, and by whom.
+    "transformation_deletion": """CREATE TABLE IF NOT EXISTS "transformation_deletion" (
+ "id" INTEGER NOT NULL PRIMARY KEY,
+ "checksum" CHAR(64) NOT NULL,
+ "result" CHAR(64) NOT NULL,
+ "deleted_at" TEXT NOT NULL,
+ "client" TEXT NOT NULL
+)""",
 }
+
+OURS = frozenset({"transformation_conflict", "transformation_deletion"})  # a file need not have them
 
 INDICES: tuple[tuple[str, str], ...] = (
     ("transformation", "result"),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seamless.errors import SeamlessStreamTransformationError, TransformationError
+    from seamless.transformer.compiled.parts import CompiledObject
+    from seamless.transformer.compiled.transformer import CompiledTransformer, DirectCompiledTransformer
     from seamless.transformer.environment import Environment
     from seamless.transformer.from_dict import transformation_from_dict
     from seamless.transformer.parallelism import (
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from seamless.transformer.recompute import Comparison
     from seamless.transformer.transformation import Transformation
     from seamless.transformer.transformer import DirectTransformer, Transformer, delayed, direct
+    from seamless.transformer.worker import has_spawned, shutdown_workers, spawn
 
 _LAZY = {
+    "CompiledObject": "seamless.transformer.compiled.parts",
+    "CompiledTransformer": "seamless.transformer.compiled.transformer",
+    "DirectCompiledTransformer": "seamless.transformer.compiled.transformer",
     "DirectTransformer": "seamless.transformer.transformer",
     "Environment": "seamless.transformer.environment",
     "Comparison": "seamless.transformer.recompute",
@@ -32,14 +38,20 @@ _LAZY = {
     "Transformer": "seamless.transformer.transformer",
     "delayed": "seamless.transformer.transformer",
     "direct": "seamless.transformer.transformer",
+    "has_spawned": "seamless.transformer.worker",
     "parallel": "seamless.transformer.parallelism",
     "parallel_async": "seamless.transformer.parallelism",
+    "shutdown_workers": "seamless.transformer.worker",
+    "spawn": "seamless.transformer.worker",
     "transformation_from_dict": "seamless.transformer.from_dict",
     "transformation_from_pretransformation": "seamless.transformer.pretransformation",
 }
 
 __all__ = [
     "Comparison",
+    "CompiledObject",
+    "CompiledTransformer",
+    "DirectCompiledTransformer",
     "DirectTransformer",
     "Environment",
     "PreTransformation",
@@ -51,8 +63,11 @@ __all__ = [
     "Transformer",
     "delayed",
     "direct",
+    "has_spawned",
     "parallel",
     "parallel_async",
+    "shutdown_workers",
+    "spawn",
     "transformation_from_dict",
     "transformation_from_pretransformation",
 ]

@@ -62,10 +62,15 @@ def build(definition: Definition) -> tuple[dict[str, Any], Checksum, list[Any]]:
             checksum = _pin_checksum(pin, buffers)
         except (SeamlessError, ValueError, TypeError) as exc:
             raise ConstructionError(f"{type(exc).__name__}: argument '{name}': {exc}\n") from exc
-        tf_dict[name] = [pin.celltype, pin.subcelltype, None if checksum is None else checksum.hex()]
+        tf_dict[name] = entry(name, pin, None if checksum is None else checksum.hex())
     identity = Buffer(transformation_buffer(tf_dict))
     buffers.append(identity)
     return tf_dict, identity.get_checksum(), buffers
+
+
+def entry(name: str, pin: Pin, checksum: str | None) -> Any:
+    """Return what the transformation dict has for a pin; of `__schema__` and the like it is the checksum alone."""
+    return checksum if name.startswith("__") else [pin.celltype, pin.subcelltype, checksum]
 
 
 def _pin_checksum(pin: Pin, buffers: list[Any]) -> Checksum | None:

@@ -25,7 +25,7 @@ def input_values(transformation: Mapping[str, Any], buffers: Buffers) -> tuple[d
             continue
         celltype, subcelltype, checksum = entry
         if subcelltype == "module":
-            modules[pin] = parse(buffers.read(Checksum(checksum)), "plain")
+            modules[pin] = parse(buffers.view(Checksum(checksum)), "plain")
             continue
         if pin.endswith("_SCHEMA"):
             continue
@@ -35,7 +35,7 @@ def input_values(transformation: Mapping[str, Any], buffers: Buffers) -> tuple[d
 
 def input_value(celltype: str, checksum: Checksum, buffers: Buffers) -> Any:
     """Return the value of one pin."""
-    content = buffers.read(checksum)
+    content = buffers.view(checksum)
     if celltype == "folder":
         index = parse(content, "plain")
         return {path: buffers.read(Checksum(member)) for path, member in index.items()}

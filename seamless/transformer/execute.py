@@ -17,12 +17,15 @@ from seamless.transformer.records import UsageMeter
 
 
 class Execution:
-    """What `execute` returns."""
+    """What `execute` returns. `compilation`: how the code of a compiled step was made, for the record."""
 
-    __slots__ = ("result", "stderr", "stdout", "usage")
+    __slots__ = ("compilation", "result", "stderr", "stdout", "usage")
 
-    def __init__(self, result: Checksum, stdout: bytes, stderr: bytes, usage: Usage) -> None:
+    def __init__(
+        self, result: Checksum, stdout: bytes, stderr: bytes, usage: Usage, compilation: dict[str, Any] | None = None
+    ) -> None:
         self.result, self.stdout, self.stderr, self.usage = result, stdout, stderr, usage
+        self.compilation = compilation
 
 
 class StepError(TransformationError):
@@ -51,9 +54,37 @@ def execute(
 
         done = run_bash(transformation, envelope, buffers, on_output=on_output, canceled=canceled)
         return Execution(done.result, done.stdout, done.stderr, done.usage)
+    if "__schema__" in transformation or _is_compiled(language):
+        return _execute_compiled(transformation, envelope, buffers, on_output, canceled)
     raise StepError(
-        f"cannot execute a transformation in language {language!r}: this version executes 'python' and 'bash'\n"
+        f"cannot execute a transformation in language {language!r}: it is neither 'python' nor 'bash' nor one of the "
+        "compiled languages\n"
     )
+
+
+def _is_compiled(language: Any) -> bool:
+    from seamless.transformer.languages import is_compiled_language
+
+    return is_compiled_language(language)
+
+
+def _execute_compiled(
+    transformation: Mapping[str, Any],
+    envelope: Envelope,
+    buffers: Buffers,
+    on_output: OutputHandler | None,
+    canceled: threading.Event | None,
+) -> Execution:
+    from seamless.transformer.compiled.run import CompiledFailure, run_compiled
+
+    try:
+        done = run_compiled(transformation, envelope, buffers, on_output=on_output, canceled=canceled)
+    except CompiledFailure as exc:
+        text = f"{type(exc.__cause__).__name__}: {exc.__cause__}\n"
+        raise StepError(text, stdout=exc.answer.stdout, stderr=exc.answer.stderr) from exc.__cause__
+    except (TypeError, ValueError, OverflowError, KeyError) as exc:
+        raise StepError(f"{type(exc).__name__}: {exc}\n") from exc
+    return Execution(done.result, done.stdout, done.stderr, done.usage, done.compilation)
 
 
 def _execute_python(

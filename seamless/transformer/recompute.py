@@ -12,6 +12,7 @@ from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, SeamlessError
 from seamless.session import session
 from seamless.transformer.execute import execute
+from seamless.transformer.execution import seam
 from seamless.transformer.outcome import Envelope, Outcome
 from seamless.transformer.runner import find_undamaged, forget, lookup, memory
 
@@ -82,7 +83,10 @@ def _contest(tf: Checksum, cached: Checksum) -> None:
 
 def fingertip_result(checksum: Checksum) -> Buffer:
     """Return the buffer of a result, computed again if it is gone or damaged. Raises CacheMissError."""
-    return find_undamaged(checksum) or recompute(checksum)
+    found = find_undamaged(checksum)
+    if found is None:
+        found = recompute(checksum) if seam.parent is None else seam.parent.fingertip(checksum)
+    return found
 
 
 def candidates(checksum: Checksum) -> list[Checksum]:

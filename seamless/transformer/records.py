@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seamless.checksum import Checksum
 from seamless.transformer.outcome import Usage
 
+if TYPE_CHECKING:
+    from seamless.transformer.execution import ExecutionAnswer
+
 SCHEMA_VERSION = 1
 
 
-def minimal_record(tf: Checksum, result: Checksum, usage: Usage) -> dict[str, Any]:
-    """Return the record of an in-process execution; times in seconds, sizes in bytes."""
-    return {
+def minimal_record(tf: Checksum, done: ExecutionAnswer) -> dict[str, Any]:
+    """Return the record of an execution; times in seconds, sizes in bytes."""
+    usage = done.usage
+    record = {
         "schema_version": SCHEMA_VERSION,
         "tf_checksum": tf.hex(),
-        "result_checksum": result.hex(),
+        "result_checksum": done.result.hex(),
         "seamless_version": _version(),
-        "execution_mode": "process",
-        "remote_target": None,
+        "execution_mode": done.mode,
+        "remote_target": done.remote_target,
         "wall_time_seconds": round(usage.wall_time_seconds, 6),
         "cpu_time_user_seconds": round(usage.cpu_time_user_seconds, 6),
         "cpu_time_system_seconds": round(usage.cpu_time_system_seconds, 6),
         "memory_peak_bytes": usage.memory_peak_bytes,
         "gpu_memory_peak_bytes": None,
     }
+    if done.compilation is not None:
+        record["compilation"] = done.compilation
+    return record
 
 
 def _version() -> str:

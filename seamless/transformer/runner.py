@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from seamless.buffer import Buffer
@@ -23,7 +23,8 @@ from seamless.errors import BufferCorruptionError, CacheMissError, SeamlessError
 from seamless.session import ResultStore, session
 from seamless.shutdown import ensure_open
 from seamless.stores.memory import MemoryResults
-from seamless.transformer.execute import Execution, StepError, execute
+from seamless.transformer.execute import StepError
+from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.identity import transformation_buffer
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
 from seamless.transformer.pool import pool
@@ -34,6 +35,7 @@ _running_lock = threading.Lock()
 _GRACE = 4.0  # seconds for commands to end when the process does
 _held: dict[Checksum, list[Checksum]] = {}  # transformation -> buffers held in memory on its behalf
 _warned: set[str] = set()  # names of read-only stores
+_BUFFERS_OF_KEYS = ("__schema__", "__header__", "__compilation__")  # of compiled steps: each the checksum of a buffer
 
 
 def _release(tf: Checksum, result: Checksum | None = None) -> None:
@@ -44,17 +46,18 @@ def _release(tf: Checksum, result: Checksum | None = None) -> None:
 memory = MemoryResults(on_evict=_release)
 
 
-def lookup(tf: Checksum, *, require_value: bool = False) -> Checksum | None:
+def lookup(tf: Checksum, *, require_value: bool = False, without: Collection[ResultStore] = ()) -> Checksum | None:
     """Return the known result, from memory or the active stores, without executing anything.
 
-    With `require_value` only a result whose buffer can be had counts. Raises StoreError.
+    With `require_value` only a result whose buffer can be had counts. `without`: stores that need not be asked.
+    Raises StoreError.
     """
     result = memory.get_result(tf)
     if result is not None and (not require_value or is_known(result)):
         return result
     session.ensure_active()
     for store in session.result_stores:
-        result = store.get_result(tf)
+        result = store.get_result(tf) if store not in without else None
         if result is not None and (not require_value or is_known(result)):
             memory.set_result(tf, result)
             return result
@@ -204,33 +207,45 @@ def _digest(envelope: Envelope) -> str:
 
 
 @contextlib.contextmanager
-def _claims(tf: Checksum) -> Iterator[None]:
-    """Hold the right to execute in every writable result store."""
+def _claims(submission: Submission) -> Iterator[Checksum | None]:
+    """Hold the right to execute in every writable result store.
+
+    Gives the result if another thread or process has finished it since the caller looked, or while we waited.
+    """
+    tf, scratch = submission.tf, submission.envelope.scratch
+    asked: list[ResultStore] = []
+    result: Checksum | None = None
     with contextlib.ExitStack() as stack:
-        for store in session.writable_result_stores():
-            stack.enter_context(store.claim(tf))
-        yield
+        # In one order everywhere: who holds one and waits for another must not wait for each other.
+        for store in sorted(session.writable_result_stores(), key=lambda store: store.name):
+            claim = getattr(store, "claim_unless_known", None)  # of a service: one request instead of two
+            if claim is None or submission.refresh:
+                stack.enter_context(store.claim(tf))
+                continue
+            asked.append(store)
+            result = stack.enter_context(claim(tf, lambda known: scratch or is_known(known)))
+            if result is not None:
+                memory.set_result(tf, result)
+                break
+        if result is None and not submission.refresh:
+            result = lookup(tf, require_value=not scratch, without=asked)
+        yield result
 
 
 def _perform(submission: Submission) -> Outcome:
-    """Execute a claimed submission: the body of every execution in this process."""
+    """Look up once more, execute and keep: the body of every submission of this process."""
+    if seam.parent is not None:
+        return seam.parent.delegate(submission)
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
-        with _claims(tf):
-            if not submission.refresh:
-                # Another thread or process may have finished it since the caller looked, or while we waited.
-                result = lookup(tf, require_value=not envelope.scratch)
-                if result is not None:
-                    return Outcome(tf, result=result, cached=True)
-            done = execute(
-                submission.transformation,
-                tf,
-                envelope,
-                buffers,
-                on_output=submission.on_output,
-                canceled=submission.canceled,
+        with _claims(submission) as result:
+            if result is not None:
+                return Outcome(tf, result=result, cached=True)
+            request = ExecutionRequest(
+                submission.transformation, tf, envelope, buffers, submission.on_output, submission.canceled
             )
+            done = seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
             _keep(submission, done, buffers)
@@ -240,22 +255,22 @@ def _perform(submission: Submission) -> Outcome:
         return _failure(submission, exc, getattr(exc, "stdout", b""), getattr(exc, "stderr", b""))
     except CacheMissError as exc:
         text = f"CacheMissError: an input of the transformation cannot be found: {exc}\n"
-        return Outcome(tf, error=text + _where(submission), original=exc)
+        return Outcome(tf, error=text + _where(submission, exc), original=exc)
     except StoreError as exc:
         return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
     except BufferCorruptionError as exc:
         text = f"BufferCorruptionError: an input of the transformation is damaged: {exc}\n"
-        return Outcome(tf, error=text + _where(submission), original=exc)
+        return Outcome(tf, error=text + _where(submission, exc), original=exc)
     except (SeamlessError, OSError) as exc:
-        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n" + _where(submission), original=exc)
+        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n" + _where(submission, exc), original=exc)
     except (ValueError, TypeError) as exc:
         text = f"{type(exc).__name__}: an input of the transformation cannot be read: {exc}\n"
-        return Outcome(tf, error=text + _where(submission), original=exc)
+        return Outcome(tf, error=text + _where(submission, exc), original=exc)
     kept = list(buffers.added.values())
     return Outcome(tf, result=done.result, stdout=done.stdout, stderr=done.stderr, usage=done.usage, kept=kept)
 
 
-def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
+def _keep(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
     """Make the result, and what is needed to compute it again, durable; then make it known."""
     tf, envelope = submission.tf, submission.envelope
     cache = get_buffer_cache()
@@ -282,7 +297,7 @@ def _keep(submission: Submission, done: Execution, buffers: Buffers) -> None:
     memory.set_result(tf, done.result)
 
 
-def _note_members(submission: Submission, done: Execution, buffers: Buffers) -> None:
+def _note_members(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
     """Note where the members of a scratch result come from: each may be the input of another step."""
     members = [checksum for checksum in buffers.added if checksum != done.result]
     for store in session.writable_result_stores():
@@ -317,9 +332,10 @@ def _inputs_in_memory(submission: Submission) -> list[Buffer]:
     cache = get_buffer_cache()
     found = [Buffer(transformation_buffer(submission.transformation))]
     for key, entry in submission.transformation.items():
-        if key.startswith("__") or entry[2] is None:
+        hexadecimal = entry if key in _BUFFERS_OF_KEYS else None if key.startswith("__") else entry[2]
+        if not isinstance(hexadecimal, str):
             continue
-        checksum = Checksum(entry[2])
+        checksum = Checksum(hexadecimal)
         buffer = cache.get(checksum)
         if buffer is not None and not cache.is_scratch_ref(checksum):
             found.append(buffer)
@@ -334,13 +350,13 @@ def _store_definition(submission: Submission) -> None:
         get_writer().store(_inputs_in_memory(submission))
 
 
-def _write_record(submission: Submission, done: Execution, stores: list[ResultStore]) -> None:
+def _write_record(submission: Submission, done: ExecutionAnswer, stores: list[ResultStore]) -> None:
     """Write the record to the stores that keep this result."""
     if not stores:
         return
     from seamless.transformer.records import minimal_record
 
-    record = minimal_record(submission.tf, done.result, done.usage)
+    record = minimal_record(submission.tf, done)
     for store in stores:
         try:
             store.set_record(submission.tf, done.result, record)
@@ -350,10 +366,11 @@ def _write_record(submission: Submission, done: Execution, stores: list[ResultSt
             warnings.warn(f"no execution record for {submission.tf}: {exc}", stacklevel=2)
 
 
-def _where(submission: Submission) -> str:
+def _where(submission: Submission, exc: BaseException) -> str:
     import platform
 
-    return f"(transformation {submission.tf}, process {os.getpid()} on {platform.node()})\n"
+    where = getattr(exc, "where", None) or f"process {os.getpid()} on {platform.node()}"
+    return f"(transformation {submission.tf}, {where})\n"
 
 
 def _users_part(exc: BaseException) -> BaseException:
@@ -368,7 +385,7 @@ def _failure(submission: Submission, exc: TransformationError, stdout: bytes, st
     text = str(exc)
     if not text.endswith("\n"):
         text += "\n"
-    text += _where(submission)
+    text += _where(submission, exc)
     if submission.transformation.get("__language__") != "bash":  # a bash failure shows its output itself
         for title, data in (("Standard output", stdout), ("Standard error", stderr)):
             if data:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from seamless.checksum import Checksum
+from seamless.transformer.execution import Cancelation, seam
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
 from seamless.transformer.pool import pool
 
@@ -36,7 +37,7 @@ class Submission:
     ) -> None:
         self.transformation, self.tf, self.envelope = transformation, tf, envelope
         self.on_output, self.refresh = on_output, refresh
-        self.canceled = threading.Event()
+        self.canceled = Cancelation()
         self.outcome: Outcome | None = None
         self.idle = threading.Event()  # set when nothing (any more) is executing it
         self.idle.set()
@@ -117,8 +118,10 @@ class Submission:
             self.idle.set()
 
     def _may_be_abandoned(self) -> bool:
-        """Tell whether the clock has to end it from outside; a command ends itself."""
-        return self.envelope.timeout is not None and self.transformation.get("__language__") == "python"
+        """Tell whether the clock has to end it from outside; commands and workers are ended by their executor."""
+        if self.envelope.timeout is None or self.transformation.get("__language__") != "python":
+            return False
+        return not seam.stops(self.envelope)
 
     def _expire(self) -> None:
         self._abandon(Outcome(self.tf, error=f"Timeout: not finished after {self.envelope.timeout:g} s\n"))

@@ -16,7 +16,7 @@ from seamless.errors import UsageError
 from seamless.session import session
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
-from seamless.transformer.construct import Definition
+from seamless.transformer.construct import Definition, entry
 from seamless.transformer.environment import Environment
 from seamless.transformer.identity import transformation_buffer
 from seamless.transformer.outcome import Envelope
@@ -218,6 +218,10 @@ class Transformer:
             functools.update_wrapper(self, self._function)
         self._changed()
 
+    def _kind(self, *, direct: bool) -> type[Transformer]:
+        """Return the class of a direct or delayed transformer with such a state."""
+        return DirectTransformer if direct else Transformer
+
     def copy(self) -> Transformer:
         """Return an independent transformer with the same state."""
         return _convert(self, type(self))
@@ -383,7 +387,7 @@ class DirectTransformer(Transformer):
         buffer = runner.lookup_buffer(Checksum.of(text.encode()))
         if buffer is None:
             return None, pins, True
-        return parse(buffer.content, self._celltypes["result"]), None, False
+        return parse(buffer.view, self._celltypes["result"]), None, False
 
     def _identity_pieces(self, names: tuple[str, ...], pins: dict[str, Pin]) -> list[str]:
         """Return the identity text of a call with these pins, cut at the checksums of the arguments."""
@@ -395,7 +399,7 @@ class DirectTransformer(Transformer):
                 "__output__": ["result", self._celltypes["result"], None],
             }
             for name, pin in form["pins"].items():
-                tf_dict[name] = [pin.celltype, pin.subcelltype, pin.source.get_checksum().hex()]
+                tf_dict[name] = entry(name, pin, pin.source.get_checksum().hex())
             for name, pin in pins.items():
                 tf_dict[name] = [pin.celltype, pin.subcelltype, _SLOT]
             pieces = form[names] = transformation_buffer(tf_dict).decode().split(_SLOT)
@@ -420,12 +424,12 @@ def direct(func_or_code: Any, language: str | None = None) -> DirectTransformer:
     from another transformer, whose state is copied. Raises TypeError for anything else.
     """
     if isinstance(func_or_code, Transformer):
-        return _convert(func_or_code, DirectTransformer)  # type: ignore[no-any-return]
+        return _convert(func_or_code, func_or_code._kind(direct=True))  # type: ignore[no-any-return]
     return DirectTransformer(func_or_code, language)
 
 
 def delayed(func_or_code: Any, language: str | None = None) -> Transformer:
     """Make a step whose call gives a Transformation, to be computed when it is needed. Sources as for `direct`."""
     if isinstance(func_or_code, Transformer):
-        return _convert(func_or_code, Transformer)  # type: ignore[no-any-return]
+        return _convert(func_or_code, func_or_code._kind(direct=False))  # type: ignore[no-any-return]
     return Transformer(func_or_code, language)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.service.conftest import command as command
+from tests.cli.service.conftest import hosts as hosts
 from tests.cli.service.conftest import place as place
 
 if TYPE_CHECKING:
-    from tests.cli.service.conftest import Command, Place
+    from tests.cli.service.conftest import Command, Hosts, Place
 
 KEYS = ["hashserver-ws-rw-thesis", "database-ws-rw-thesis"]
 
@@ -88,13 +89,13 @@ def test_a_service_that_takes_too_long_is_given_up(place: Place, command: Comman
     assert state is not None and state["status"] == "failed"
 
 
-def test_a_service_elsewhere_cannot_be_started(place: Place, command: Command) -> None:
+def test_a_machine_out_of_reach_is_named_with_what_to_do(place: Place, hosts: Hosts, command: Command) -> None:
     (place.work / "seamless.yaml").write_text("- project: p\n- cluster: hpc\n- execution: process\n")
     for options in ([], ["--check"]):
         result = command("init", *options)
         assert result.status == 3
-        assert "hpc-login" in result.err
-        assert "this machine only" in result.err
+        assert "cannot reach hpc-login over SSH" in result.err
+        assert "what to do:" in result.err
 
 
 @pytest.mark.parametrize(
@@ -194,3 +195,23 @@ def test_stage_and_substage_are_split_at_the_first_colon(
     monkeypatch.setenv("SEAMLESS_STAGE", "s:gpu")
     assert {row["stage"] for row in command("init", "--check", "--json").rows} == {"s"}
     assert json.dumps(rows, sort_keys=True) == json.dumps(rows)
+
+
+def test_what_to_do_about_other_settings_is_said_with_the_command_for_users(place: Place, command: Command) -> None:
+    assert command("init", "-q", "--stage", "s").status == 0
+    (place.work / "seamless.yaml").write_text(
+        f"""
+- project: thesis
+- cluster: ws
+- execution: process
+- clusters:
+    ws:
+      type: local
+      frontends:
+        - hashserver: {{bufferdir: {place.buffers}, port_start: 55100, port_end: 55199}}
+          database: {{database_dir: {place.databases}}}
+"""
+    )
+    result = command("init", "--stage", "s")
+    assert result.status == 0
+    assert "stop it: seamless-service-stop --service hashserver --stage s\n" in result.err

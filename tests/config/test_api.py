@@ -11,6 +11,7 @@ import pytest
 
 import seamless.config as config
 from seamless.config.context import context
+from seamless.remote.wiring import wiring
 from seamless.session import session
 from seamless.shutdown import set_is_worker
 from tests.config.conftest import HPC, WS, Project
@@ -45,6 +46,17 @@ def test_init_evaluates_once(project: Project) -> None:
     assert config.get_selected_project() == "a"
     config.set_stage()
     assert config.get_selected_project() == "b"
+
+
+def test_init_hands_down_what_to_do_about_services_with_other_settings(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "on_mismatch", None)
+    project.write(QUIET)
+    with pytest.raises(ValueError, match="on_mismatch must be one of warn, restart, error; found 'ignore'"):
+        config.init(on_mismatch="ignore")
+    config.init(on_mismatch="restart")
+    assert wiring.on_mismatch == "restart"
 
 
 def test_init_does_nothing_in_a_worker(project: Project) -> None:

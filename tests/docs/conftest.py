@@ -1,8 +1,9 @@
 """Pages of the manual that are executed: their blocks in order, in one directory, with an empty home.
 
-A fence with a title is saved as that file. A `console` block is typed into one bash per page; each command must
-print exactly what the page shows, where `...` stands for any text in a line, and alone on a line for any lines.
-A command may only fail if the next one is `echo $?`. A `python` block without a title is run as a program.
+A fence with a title is saved as that file, below the home if it begins with `~/`. A `console` block is typed into
+one bash per page; each command must print exactly what the page shows, where `...` stands for any text in a line, and
+alone on a line for any lines. A command may only fail if the next one is `echo $?`. A `python` block without a title
+is run as a program.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def run_blocks(blocks: list[Block], directory: Path, home: Path) -> list[str]:
     try:
         for block in blocks:
             if block.title is not None:
-                path = directory / block.title
+                path = home / block.title[2:] if block.title.startswith("~/") else directory / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
             elif block.language == "python":

@@ -10,11 +10,12 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOWTO = sorted(path.name for path in (DOCS / "howto").glob("*.md"))
+LAB = {"first-cluster.md"}  # needs another machine
 
 RunPage = Callable[[str], list[str]]
 
 
-@pytest.mark.parametrize("page", HOWTO)
+@pytest.mark.parametrize("page", [page for page in HOWTO if page not in LAB])
 def test_the_examples_of_a_howto_do_what_the_page_says(
     page: str, run_page: RunPage, require: Callable[[object, str], None]
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.launcher.support import KEY, Recorder
+from tests.launcher.support import CONDA_SH, KEY, Recorder
 
 SERVICE = Path(__file__).with_name("service.py")
 
@@ -74,3 +74,14 @@ def state_file(base: Path) -> Path:
 @pytest.fixture
 def connection_file(base: Path) -> Path:
     return base / "client" / f"{KEY}.json"
+
+
+@pytest.fixture
+def miniforge(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a stand-in for an installation in the home directory, with an environment `tools`."""
+    prefix = isolation / "miniforge3"
+    (prefix / "etc" / "profile.d").mkdir(parents=True)
+    (prefix / "etc" / "profile.d" / "conda.sh").write_text(CONDA_SH.replace("BASE", str(prefix)))
+    (prefix / "envs" / "tools" / "bin").mkdir(parents=True)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    return prefix

@@ -10,6 +10,23 @@ from seamless.launcher import Observer, Phase
 
 KEY = "service-local-rw-project"
 
+# What an installation of conda has as conda.sh, for the prefix BASE.
+CONDA_SH = """
+conda() {
+    if [ "$1" = activate ]; then
+        prefix=$2
+        if [ "$2" = base ]; then prefix=BASE; fi
+        [ -d "$prefix" ] || { echo "EnvironmentNameNotFound: $2" >&2; return 1; }
+        export CONDA_PREFIX="$prefix"
+        export PATH="$prefix/bin:$PATH"
+    elif [ "$1" = info ]; then
+        echo BASE
+    elif [ "$1" = env ]; then
+        echo '{"envs": ["BASE", "BASE/envs/tools"]}'
+    fi
+}
+"""
+
 
 class Recorder(Observer):
     """An observer that keeps what it is told."""

@@ -93,6 +93,16 @@ def test_the_directory_of_a_living_service_is_refused(launch_dict: LaunchDict, w
     assert clear_directory(str(workdir)).removed == 1
 
 
+def test_a_directory_that_the_command_of_a_living_service_names_is_refused(
+    launch_dict: LaunchDict, tmp_path: Path, state_file: Path
+) -> None:
+    (tmp_path / "data" / "below").mkdir(parents=True)
+    run(launch_dict("ok", f"--directory={tmp_path}/data/below"))
+    for path in ("data", "data/below"):
+        with pytest.raises(LauncherError, match=f"service {KEY} is running in"):
+            clear_directory(str(tmp_path / path))
+
+
 def test_force_clears_under_a_living_service(launch_dict: LaunchDict, workdir: Path) -> None:
     run(launch_dict())
     assert clear_directory(str(workdir), force=True).removed == 1

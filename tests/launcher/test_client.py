@@ -264,12 +264,10 @@ def test_other_settings_can_restart_the_service(launch_dict: LaunchDict, workdir
 # --- where --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "fields", [{"hostname": "login.hpc.example"}, {"hostname": "127.0.0.1", "ssh_hostname": "hpc"}]
-)
-def test_another_machine_is_refused(launch_dict: LaunchDict, workdir: Path, fields: dict[str, Any]) -> None:
-    with pytest.raises(LauncherError, match="this version launches services on this machine only"):
-        run(launch_dict(**fields))
+def test_a_machine_that_cannot_be_reached_is_named(launch_dict: LaunchDict, workdir: Path) -> None:
+    with pytest.raises(LauncherError, match="cannot reach login.invalid over SSH") as caught:
+        run(launch_dict(hostname="login.invalid"))
+    assert (caught.value.host, caught.value.key) == ("login.invalid", KEY)
     assert starts(workdir) == []
 
 

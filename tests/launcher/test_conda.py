@@ -13,36 +13,10 @@ import pytest
 
 from seamless.launcher import LauncherError, run
 from seamless.launcher.conda import CondaSetup, activation, cached_setup, refresh_cache
+from tests.launcher.support import CONDA_SH
 
 if TYPE_CHECKING:
     from tests.launcher.conftest import LaunchDict
-
-CONDA_SH = """
-conda() {
-    if [ "$1" = activate ]; then
-        prefix=$2
-        if [ "$2" = base ]; then prefix=BASE; fi
-        [ -d "$prefix" ] || { echo "EnvironmentNameNotFound: $2" >&2; return 1; }
-        export CONDA_PREFIX="$prefix"
-        export PATH="$prefix/bin:$PATH"
-    elif [ "$1" = info ]; then
-        echo BASE
-    elif [ "$1" = env ]; then
-        echo '{"envs": ["BASE", "BASE/envs/tools"]}'
-    fi
-}
-"""
-
-
-@pytest.fixture
-def miniforge(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a stand-in for an installation in the home directory, with an environment `tools`."""
-    prefix = isolation / "miniforge3"
-    (prefix / "etc" / "profile.d").mkdir(parents=True)
-    (prefix / "etc" / "profile.d" / "conda.sh").write_text(CONDA_SH.replace("BASE", str(prefix)))
-    (prefix / "envs" / "tools" / "bin").mkdir(parents=True)
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    return prefix
 
 
 def run_it(argv: list[str]) -> str:

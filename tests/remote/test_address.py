@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from seamless.remote.address import Address
-from seamless.remote.errors import RemoteUsageError
+from seamless.remote.errors import RemoteUsageError, TransportError
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,23 @@ def test_the_representation_does_not_show_the_token() -> None:
 )
 def test_a_service_on_this_machine_is_recognised(url: str, local: bool) -> None:
     assert Address(url).is_local is local
+
+
+def test_only_the_answer_of_another_launch_is_refused() -> None:
+    mine, header = Address("http://host", "token", "mine"), "x-seamless-launch-id"
+    for address, headers in [(mine, {}), (mine, {header: "mine"}), (Address("http://host"), {header: "other"})]:
+        address.check(headers)
+    with pytest.raises(TransportError, match="another service than the one that was launched"):
+        mine.check({header: "other"})
+
+
+def test_addresses_differ_by_launch() -> None:
+    assert Address("http://host", None, "a") != Address("http://host", None, "b") != Address("http://host", None, "a ")
+    assert Address("http://host", "t", "a") == Address("http://host", "t", "a")
+
+
+def test_requests_say_who_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "anna")
+    assert f"(anna@{os.uname().nodename})\r\n" in Address("http://host").head
+    monkeypatch.setenv("LOGNAME", "an (n)a\r\nX: y\u00f6")
+    assert "(an??n?a??X:?y?@" in Address("http://host").head

@@ -26,6 +26,7 @@ class Launcher:
     def __init__(self, make: Callable[[], Any]):
         self.make, self.service, self.calls = make, None, 0
         self.trusted = 0
+        self.asked: list[str] = []
         self.token: str | None = None
         self.failure: LauncherError | None = None
         self.more: dict[str, Any] = {}
@@ -34,8 +35,9 @@ class Launcher:
         self.trusted += 1
         return self.run(config)
 
-    def run(self, config: dict[str, Any], *, reconnect: bool = False) -> dict[str, Any]:
+    def run(self, config: dict[str, Any], *, reconnect: bool = False, on_mismatch: str = "warn") -> dict[str, Any]:
         self.calls += 1
+        self.asked.append(on_mismatch)
         if self.failure is not None:
             raise self.failure
         if self.service is None:
@@ -124,6 +126,60 @@ def test_a_token_that_the_service_does_not_accept_is_an_error(launcher: Launcher
     launcher.service.token = "unknown to the launcher"
     with pytest.raises(UnauthorizedError, match="launch it again"):
         client.get_result(TF)
+
+
+def test_the_launcher_is_told_what_to_do_about_other_settings(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched().get_result(TF)
+    for word, asked in [("", None), ("restart", None), ("error", "restart")]:
+        monkeypatch.setenv("SEAMLESS_ON_MISMATCH", word)
+        monkeypatch.setattr(wiring, "on_mismatch", asked)
+        launching.launches.forget()
+        launched().get_result(TF)
+    assert launcher.asked == ["warn", "warn", "restart", "restart"]
+
+
+def test_an_unknown_word_for_what_to_do_is_an_error(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAMLESS_ON_MISMATCH", "ignore")
+    with pytest.raises(
+        RemoteUsageError, match="SEAMLESS_ON_MISMATCH is 'ignore'; expected one of warn, restart, error"
+    ):
+        launched().get_result(TF)
+
+
+def answers_as(launch_id: str) -> tuple[int, dict[str, str], bytes]:
+    return 200, {"X-Seamless-Launch-Id": launch_id}, RESULT.hex().encode()
+
+
+def test_a_service_that_is_not_the_one_that_was_launched_is_not_believed(launcher: Launcher) -> None:
+    launcher.more = {"launch_id": "mine"}
+    client = launched()
+    client.get_result(TF)
+    client.restart()
+    launcher.service.faults = [answers_as("another's")]
+    assert client.get_result(TF) is None
+    assert launcher.calls == 2
+
+
+def test_a_service_that_is_always_another_one_is_an_error(launcher: Launcher) -> None:
+    launcher.more = {"launch_id": "mine"}
+    client = launched()
+    client.retry_seconds = 0.0
+    client.located()
+    launcher.service.faults = [answers_as("another's")] * 100
+    with pytest.raises(RemoteError, match="another service than the one that was launched answers there"):
+        client.get_result(TF)
+
+
+def test_a_service_that_was_launched_again_is_known_by_its_new_launch(launcher: Launcher) -> None:
+    launcher.more = {"launch_id": "first"}
+    client = launched()
+    client.get_result(TF)
+    client.restart()
+    launcher.more = {"launch_id": "second"}
+    launcher.service.faults = [answers_as("second")] * 2
+    assert client.get_result(TF) == RESULT
 
 
 def test_a_service_that_cannot_be_launched_is_an_error_with_the_reason(launcher: Launcher) -> None:

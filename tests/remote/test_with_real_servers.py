@@ -21,7 +21,7 @@ from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError, StoreError
 from seamless.remote.buffer_client import HashserverClient
 from seamless.remote.database_client import DatabaseClient
-from seamless.remote.errors import TransportError, UnauthorizedError
+from seamless.remote.errors import RemoteError, TransportError, UnauthorizedError
 from seamless.remote.launched import BufferLaunchedClient, DatabaseLaunchedClient
 from seamless.stores.errors import ConflictError
 
@@ -164,9 +164,20 @@ def test_results_and_records_are_kept(start: Callable[..., Server]) -> None:
     with pytest.raises(ConflictError, match="does not match"):
         client.set_record(TF, OTHER, {**record, "result_checksum": OTHER.hex()})
     assert client.get_record(TF) == record
-    assert client.delete_result(TF) is True
+    client.contest(TF, NAME)
     assert client.get_irreproducible(TF) == [{"checksum": TF.hex(), "result": NAME.hex(), "metadata": record}]
     assert (client.get_result(TF), client.delete_result(TF)) == (None, False)
+
+
+def test_a_result_that_was_deleted_can_be_kept_again_with_another_record(start: Callable[..., Server]) -> None:
+    client = DatabaseClient(start("database").url, readonly=False)
+    for result in (NAME, OTHER):
+        record = {"schema_version": 1, "tf_checksum": TF.hex(), "result_checksum": result.hex()}
+        assert client.set_result(TF, result) is True
+        assert client.set_record(TF, result, record) is True
+        assert client.delete_result(TF) is True
+    assert client.delete_result(TF) is False
+    assert (client.get_result(TF), client.get_record(TF), client.get_irreproducible(TF)) == (None, None, [])
 
 
 def test_lesser_facts_are_kept(start: Callable[..., Server]) -> None:
@@ -357,3 +368,20 @@ def test_launched_services_are_launched_at_need_and_again_after_they_were_killed
         os.kill(launched_pid(tmp_path, name), signal.SIGKILL)
     assert buffers.get(NAME) == TEXT
     assert results.get_result(TF) == NAME
+
+
+def test_a_service_with_other_settings_is_restarted_where_that_is_asked_for(
+    launch_dicts: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def client(fingerprint: str, mode: str) -> DatabaseLaunchedClient:
+        monkeypatch.setenv("SEAMLESS_ON_MISMATCH", mode)
+        config = {**launch_dicts["database"], "meta": {"service": "database", "fingerprint": fingerprint}}
+        return DatabaseLaunchedClient(False, "c", "p", launch_dict=config)
+
+    assert client("a", "warn").set_result(TF, NAME) is True
+    first = launched_pid(tmp_path, "database-test")
+    with pytest.raises(RemoteError, match="other settings than configured"):
+        client("b", "error").get_result(TF)
+    assert launched_pid(tmp_path, "database-test") == first
+    assert client("c", "restart").get_result(TF) == NAME
+    assert launched_pid(tmp_path, "database-test") != first

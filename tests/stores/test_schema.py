@@ -18,6 +18,7 @@ rev_transformation: id INTEGER pk1, result CHAR(64), checksum CHAR(64)
 syntactic_to_semantic: syntactic CHAR(64) pk1, celltype TEXT pk2, subcelltype TEXT pk3, semantic CHAR(64) pk4
 transformation: checksum CHAR(64) pk1, result CHAR(64)
 transformation_conflict: checksum CHAR(64) pk1, result CHAR(64) pk2, seen_at TEXT, client TEXT
+transformation_deletion: id INTEGER pk1, checksum CHAR(64), result CHAR(64), deleted_at TEXT, client TEXT
 """
 
 INDICES = [

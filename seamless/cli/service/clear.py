@@ -11,9 +11,11 @@ from functools import partial
 from typing import NamedTuple
 
 from seamless.cli.common import FAILURE, OK, Messages, is_terminal, print_error, run_main
-from seamless.cli.service.common import STORAGE, Target, add_changing, finished, selected_here, service_parser
+from seamless.cli.service.clear_remote import clear_there
+from seamless.cli.service.common import STORAGE, Target, add_changing, finished, selected, service_parser
 from seamless.cli.service.data import Clearing, below, clearing, look
 from seamless.cli.service.output import print_json, print_line, round_size
+from seamless.cli.service.remote import with_statuses
 from seamless.errors import SeamlessError, UsageError
 from seamless.launcher.clearing import checked_path, clear_directory
 from seamless.launcher.errors import LauncherError
@@ -55,7 +57,7 @@ class _Plan(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    return run_main(PROG, partial(_run, argv))
+    return run_main(PROG, partial(with_statuses, _run, argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -63,8 +65,10 @@ def _run(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     if options.service not in STORAGE:
         parser.error(f"a {options.service} has no durable data; --service hashserver or database is expected")
-    target = selected_here(PROG, options)
+    target = selected(options)
     messages = Messages(PROG, options.verbosity)
+    if target.machine is not None:
+        return clear_there(target.machine, target, options, messages)
     try:
         path = checked_path(target.launch["workdir"])
     except LauncherError as exc:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from seamless.cli.common import add_general, fail, make_parser
+from seamless.cli.common import add_general, make_parser
 from seamless.cli.config import split_stage
+from seamless.cli.service.remote import RemoteMachine, unique
 from seamless.config.cluster import Cluster
 from seamless.config.description import launch_dict
 from seamless.config.embedded import cache_from_environment
@@ -25,12 +27,13 @@ from seamless.launcher.configuration import Configuration, is_loopback
 SERVICES = ("hashserver", "database", "jobserver", "daskserver", "pure-daskserver")
 STORAGE = SERVICES[:2]  # those that keep files
 CACHE_ALIAS = "SEAMLESS_CACHE"  # how people call the project of the cache directory
-UNREACHABLE = 3  # exit status: a service cannot be reached, or not be started
+UNREACHABLE = 3  # exit status of seamless-init: a service cannot be reached, or not be started
 EXIT_CODES = (
     (0, "done"),
     (1, "there is nothing such, or it failed"),
     (2, "a mistake in the arguments or in the configuration"),
-    (3, "the service is on another machine, which this version does not reach"),
+    (127, "the machine of the service does not have the helpers of the launcher"),
+    (255, "the machine of the service cannot be reached by SSH"),
 )
 # the options that say for what a service is
 SCOPE = ("service", "cluster", "project", "subproject", "stage", "substage", "mode", "queue")
@@ -190,6 +193,11 @@ class Target(NamedTuple):
         """The name by which SSH reaches its machine; None for this one."""
         return None if self.checked.is_local else self.checked.ssh_hostname or self.checked.hostname
 
+    @property
+    def machine(self) -> RemoteMachine | None:
+        """The machine of the service; None for this one."""
+        return None if self.host is None else RemoteMachine(self.host)
+
 
 def selected(options: argparse.Namespace, *, project_files: bool = True) -> Target:
     """Return the service that the options select. Raises ConfigurationError, SeamlessError."""
@@ -198,35 +206,30 @@ def selected(options: argparse.Namespace, *, project_files: bool = True) -> Targ
     return Target(launch, Configuration.from_mapping(launch))
 
 
-def selected_here(prog: str, options: argparse.Namespace) -> Target:
-    """Return the service that the options select; end the command if it belongs on another machine."""
-    target = selected(options)
-    if target.host is not None:
-        refuse_elsewhere(prog, f"{target.key} is a service of the host {target.host}")
-    return target
+def with_commands(text: str, key: str, scope: Mapping[str, Any]) -> str:
+    """Return a message of the launcher with the commands for users in place of its helpers.
+
+    >>> with_commands("ssh h rhl-stop K, rhl-logs K", "K", {"service": "database", "stage": "s"})
+    'seamless-service-stop --service database --stage s, seamless-service-logs --service database --stage s'
+    """
+    which = f"--service {scope['service']}" + (f" --stage {scope['stage']}" if scope.get("stage") else "")
+    pattern = rf"(?:ssh \S+ )?rhl-(stop|logs|inspect) {re.escape(key)}(?![\w.-])"
+    return re.sub(pattern, rf"seamless-service-\1 {which}", text)
 
 
-def refuse_elsewhere(prog: str, what: str) -> NoReturn:
-    """End the command because it would have to reach another machine."""
-    fail(prog, elsewhere(what), UNREACHABLE, label="Error")
+def ssh_target(frontend: Mapping[str, Any]) -> str:
+    """Return the name by which SSH reaches a frontend that is not this machine."""
+    return str(frontend.get("ssh_hostname") or frontend["hostname"])
 
 
-def elsewhere(what: str) -> str:
-    """Return the message about something on another machine."""
-    return (
-        f"{what}; this version manages services of this machine only. Run the command there, with this cluster as "
-        "local_cluster"
-    )
-
-
-def hosts_elsewhere(config: ResolvedConfig, cluster: str) -> tuple[bool, list[str]]:
-    """Tell whether a cluster has a frontend on this machine, and return the hosts of the others.
+def hosts_of(config: ResolvedConfig, cluster: str) -> tuple[bool, list[str]]:
+    """Tell whether a cluster has a frontend on this machine, and return how SSH reaches the others.
 
     Raises ConfigurationError for a cluster that is not defined, or not rightly.
     """
     definition = config.get_cluster(cluster)
-    others = [str(one["hostname"]) for one in definition.frontends if not is_here(config, definition, one)]
-    return len(others) < len(definition.frontends), others
+    others = [ssh_target(one) for one in definition.frontends if not is_here(config, definition, one)]
+    return len(others) < len(definition.frontends), unique(others)
 
 
 def is_here(config: ResolvedConfig, cluster: Cluster, frontend: Mapping[str, Any]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seamless.cli.common import write_stdout
-from seamless.cli.rhl.common import shown
+from seamless.cli.service.remote import RemoteMachine
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -30,6 +32,14 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         print_line(" ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def show_command(host: str | None, words: Sequence[str], options: argparse.Namespace, **more: Any) -> None:
+    """Print the command that a dry run does not run: a helper, on the machine `host` by SSH, on None here."""
+    if options.json:
+        print_json({"command": list(words), "dry_run": True, **({} if host is None else {"host": host}), **more})
+    else:
+        print_line(shlex.join(words) if host is None else RemoteMachine(host).command_line(*words))
+
+
 def round_size(size: int | None) -> str | None:
     """Return a size for people.
 
@@ -43,3 +53,9 @@ def round_size(size: int | None) -> str | None:
         value /= 1000
         i += 1
     return f"{value:.1f} {_UNITS[i]}" if i and value < 9.95 else f"{value:.0f} {_UNITS[i]}"
+
+
+def shown(cell: object) -> str:
+    """Return a cell of a table as printable text."""
+    text = "-" if cell is None or cell == "" else str(cell)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()

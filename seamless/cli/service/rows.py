@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from seamless.cli.service.common import CACHE_ALIAS, SCOPE, elsewhere, hosts_elsewhere, unknown_cluster
+from seamless.cli.service.common import CACHE_ALIAS, SCOPE, hosts_of, unknown_cluster
+from seamless.cli.service.remote import RemoteMachine, at_once
 from seamless.config.resolved import CACHE_PROJECT, ResolvedConfig
+from seamless.errors import SeamlessError
 from seamless.launcher.listing import client_rows, server_rows
 
 Row = dict[str, Any]
@@ -95,21 +97,41 @@ def rows_of_cluster(rows: Iterable[Mapping[str, Any]], cluster: str, *, client: 
     return [service_row(row, client=client, cluster=cluster) for row in rows if belongs(row, cluster)]
 
 
+class Meant(NamedTuple):
+    """The keys of the services that are meant, by machine (None is this one), and what could not be looked at."""
+
+    keys: dict[str | None, list[str]]
+    problems: list[SeamlessError]
+
+
 def meant_on_cluster(
     config: ResolvedConfig, options: argparse.Namespace, *, client: bool = True, server: bool = True
-) -> tuple[list[str], str]:
-    """Return the keys of services recorded here that `--cluster` and the other options mean, and what is out of reach.
+) -> Meant:
+    """Return the services that `--cluster` and the other options mean: by the states, and the connections from here.
 
-    The latter is a message about frontends on other machines, or empty. Raises ConfigurationError.
+    The machines of the cluster are asked, all at once. Raises ConfigurationError.
     """
     cluster = options.cluster
-    rows = rows_of_cluster(server_rows(check=False), cluster) if server else []
-    rows += rows_of_cluster(client_rows(), cluster, client=True) if client else []
-    problem = ""
-    if cluster in config.clusters:
-        _, hosts = hosts_elsewhere(config, cluster)
-        if hosts and server:
-            problem = elsewhere(f"cluster '{cluster}' has services on {', '.join(hosts)}")
-    elif not rows:
-        raise unknown_cluster(config, cluster)
-    return sorted({row["key"] for row in rows if matches(row, options)}), problem
+    connected = rows_of_cluster(client_rows(), cluster, client=True) if client else []
+    recorded = rows_of_cluster(server_rows(check=False), cluster) if server else []
+    if cluster not in config.clusters:
+        if not connected and not recorded:
+            raise unknown_cluster(config, cluster)
+        hosts = []
+    else:
+        hosts = hosts_of(config, cluster)[1] if server else []
+    answers = at_once({host: RemoteMachine(host).process_rows for host in hosts})
+    keys: dict[str | None, list[str]] = {}
+    problems = []
+    for host, answer in answers.items():
+        if isinstance(answer, SeamlessError):
+            problems.append(answer)
+        else:
+            keys[host] = _keys(rows_of_cluster(answer, cluster), options)
+    there = {key for found in keys.values() for key in found}
+    keys[None] = _keys(recorded + [row for row in connected if row["key"] not in there], options)
+    return Meant({machine: found for machine, found in keys.items() if found}, problems)
+
+
+def _keys(rows: list[Row], options: argparse.Namespace) -> list[str]:
+    return sorted({row["key"] for row in rows if matches(row, options)})

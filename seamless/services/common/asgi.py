@@ -75,8 +75,12 @@ async def send_text(send: Send, status: int, text: str, headers: Headers = ()) -
 
 async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) -> None:
     """Send a complete JSON answer, without blanks."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    await send_bytes(send, status, body, JSON, headers)
+    await send_bytes(send, status, json_text(value), JSON, headers)
+
+
+def json_text(value: Any) -> bytes:
+    """Return JSON without blanks."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 async def send_empty(send: Send, status: int, headers: Headers = ()) -> None:

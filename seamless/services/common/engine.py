@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import importlib.util
 import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -19,6 +22,9 @@ from seamless.services.common.asgi import App
 from seamless.services.common.frame import Frame
 from seamless.services.common.idle import IdleClock
 from seamless.services.common.service import Service
+
+if TYPE_CHECKING:
+    from seamless.services.common.protocol import Connections
 
 GRACE = 5  # seconds that requests in progress get when the server ends
 _KEEP_ALIVE = 75  # seconds; longer than clients keep a connection, so that it is not closed under their hands
@@ -41,7 +47,10 @@ class Engine:
         origins: Sequence[str] | None = None,
     ):
         self._service, self._clock, self._listener = service, clock, listener
-        self._server = _Server(_config(_with_cors(frame, origins)), announce)
+        # Quick requests pass by the middleware and by the log.
+        self._connections = None if origins or frame.access_log else _connections(frame)
+        config = _config(_with_cors(frame, origins), self._connections, frame.headers)
+        self._server = _Server(config, announce)
         self._reason = ""
 
     def run(self) -> str:
@@ -60,6 +69,8 @@ class Engine:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._end, f"received {signal.Signals(number).name}")
         await self._service.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not look at it again and again
         watch = loop.create_task(self._watch())
         try:
             await self._server.serve(sockets=[self._listener])
@@ -67,6 +78,8 @@ class Engine:
             watch.cancel()
             if self._server.server_state.tasks:  # canceled after the grace: they still clean up
                 await asyncio.wait(self._server.server_state.tasks, timeout=GRACE)
+            if self._connections is not None:
+                self._connections.give_up()
             await self._service.close()
 
     async def _watch(self) -> None:
@@ -101,10 +114,27 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: App) -> uvicorn.Config:
+def _connections(frame: Frame) -> Connections | None:
+    """Return what connections with quick requests need, or None where httptools is not installed."""
+    if importlib.util.find_spec("httptools") is None:
+        return None
+    from seamless.services.common.protocol import Connections
+
+    return Connections(frame)
+
+
+def _protocol(connections: Connections | None) -> Any:
+    if connections is None:
+        return "httptools" if importlib.util.find_spec("httptools") else "h11"
+    from seamless.services.common.protocol import QuickProtocol
+
+    return functools.partial(QuickProtocol, connections=connections)
+
+
+def _config(app: App, connections: Connections | None, headers: list[tuple[str, str]]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools" if importlib.util.find_spec("httptools") else "h11",
+        http=_protocol(connections),
         loop="none",
         ws="none",
         lifespan="off",
@@ -112,6 +142,7 @@ def _config(app: App) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=headers,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )

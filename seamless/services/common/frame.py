@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
 from seamless.services.common.asgi import (
     ClientGoneError,
+    Headers,
     Message,
     Receive,
     Scope,
@@ -23,6 +25,7 @@ from seamless.services.common.asgi import (
 )
 from seamless.services.common.idle import IdleClock
 from seamless.services.common.metrics import CONTENT_TYPE, Metrics, exposition
+from seamless.services.common.quick import Deliver, Quick, QuickAnswer, quick_text
 from seamless.services.common.service import Service
 from seamless.services.common.token import Guard
 from seamless.version import __version__
@@ -30,11 +33,15 @@ from seamless.version import __version__
 logger = logging.getLogger("seamless.services")
 access_logger = logging.getLogger("seamless.services.access")
 
+_SHUTTING_DOWN = "ERROR: the server is shutting down"
+_BUG = "ERROR: Internal Server Error"
 _METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"))  # others are counted together
 
 
 class Frame:
-    """A pure ASGI middleware around a service."""
+    """A pure ASGI middleware around a service, and what it is to quick requests."""
+
+    unavailable = quick_text(503, _SHUTTING_DOWN)
 
     def __init__(
         self,
@@ -49,8 +56,11 @@ class Frame:
         self.service, self.name, self.clock = service, name, clock
         self.metrics = Metrics()
         self._guard = Guard(token) if token is not None else None
-        self._access_log = access_log
+        self.access_log = access_log
         self._launch_id = launch_id
+        # What goes with every answer. A launch id that no header can hold is that of no launcher of ours.
+        sendable = isinstance(launch_id, str) and launch_id.isascii() and launch_id.isprintable() and launch_id.strip()
+        self.headers = [("x-seamless-launch-id", launch_id)] if sendable else []
         self._own = {"/healthcheck": self._healthcheck, "/status": self._status, "/metrics": self._metrics}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,19 +86,51 @@ class Frame:
                 await send_text(send, 400, "")
         except asyncio.CancelledError:  # the server is going down and has waited long enough
             if not status:
-                await send_text(watched, 503, "ERROR: the server is shutting down", [(b"connection", b"close")])
+                await send_text(watched, 503, _SHUTTING_DOWN, [(b"connection", b"close")])
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
             if status:
                 raise  # the answer has begun: only a broken connection tells the client
-            await send_text(watched, 500, "ERROR: Internal Server Error")
+            await send_text(watched, 500, _BUG)
         finally:
-            self.clock.end()
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            seconds = monotonic() - start
-            self.metrics.count(method, status, seconds, sent)
-            if self._access_log:
+            seconds = self.count(scope["method"], status, start, sent)
+            if self.access_log:
                 self._log(scope, status, sent, seconds)
+
+    def count(self, method: str, status: int, start: float, sent: int) -> float:
+        """Count an answer of `sent` bytes to a request that has been going on since `start`; return its seconds."""
+        self.clock.end()
+        seconds = monotonic() - start
+        self.metrics.count(method if method in _METHODS else "other", status, seconds, sent)
+        return seconds
+
+    # --- quick requests ----------------------------------------------------------------------
+
+    def admits(self, headers: Headers) -> bool:
+        """Tell whether a request with these headers is let in."""
+        return self._guard is None or self._guard.admits({"headers": headers})
+
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        """Return what the service answers to a quick request; never raises."""
+        if scope["path"] in self._own:
+            return None
+        try:
+            return self.service.quick(scope, body, deliver)
+        except Exception:  # the HTTP boundary, as above
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            return quick_text(500, _BUG)
+
+    def finish(self, make: Callable[..., QuickAnswer], arguments: Iterable[Any]) -> QuickAnswer:
+        """Return the answer that `make` makes; never raises."""
+        try:
+            return make(*arguments)
+        except asyncio.CancelledError:
+            return self.unavailable
+        except Exception:  # the HTTP boundary, as above
+            logger.exception("a request failed")
+            return quick_text(500, _BUG)
+
+    # --- what all servers answer -------------------------------------------------------------
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         own = self._own.get(scope["path"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seamless.services.common.asgi import App, Receive, Scope, Send
+from seamless.services.common.quick import Deliver, Quick
 
 
 class Service:
@@ -21,6 +22,14 @@ class Service:
         """Answer one request."""
         assert self.app is not None
         await self.app(scope, receive, send)
+
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        """Answer a small request at once; must not block. None: call this service with it as an application instead.
+
+        `scope` has type, method, path, headers and client. After returning LATER, `deliver(make, *arguments)` is to be
+        called once, in the event loop: the answer is what `make` makes of the arguments.
+        """
+        return None
 
     async def start(self) -> None:
         """Prepare, in the event loop, before the first request. An error here is a failed start."""

@@ -146,7 +146,7 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _shape(connection: sqlite3.Connection, tables: set[str]) -> Iterator[Finding]:
-    missing = sorted(schema.TABLES.keys() - tables - {"transformation_conflict"})
+    missing = sorted(schema.TABLES.keys() - tables - schema.OURS)
     yield from _finding(WARNING, "schema", "", "tables are missing; a writable server adds them", iter(missing))
     columns = [row[1] for row in connection.execute("PRAGMA table_info(meta_data)")]
     if problem := schema.meta_data_problem(columns):

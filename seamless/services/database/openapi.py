@@ -19,6 +19,10 @@ _CELLTYPES = {"celltype": _STRING, "subcelltype": _STRING}
 _EXPRESSION = {"celltype": _CELLTYPE, "path": _PATH, "target_celltype": _CELLTYPE}
 _PROBE: Schema = {"bucket_kind": {"enum": list(PROBE_KINDS)}, "label": {"type": "string", "minLength": 1}}
 
+# Who claims.
+_HOLDER: Schema = {"type": "object", "properties": {"id": {"type": "string", "minLength": 1}}, "required": ["id"]}
+_SECONDS: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
+
 # Fields beside `type` and `checksum`; all are required but those named in _OPTIONAL.
 _GET: dict[str, dict[str, Schema]] = {
     "transformation": {},
@@ -38,8 +42,12 @@ _PUT: dict[str, dict[str, Schema]] = {
     "buffer_info": {"value": _OBJECT},
     "semantic_to_syntactic": {**_CELLTYPES, "value": {"type": "array", "items": _CHECKSUM}},
     "expression": {**_EXPRESSION, "value": _CHECKSUM},
+    "delete": {},
+    "claim": {"value": _HOLDER, "seconds": _SECONDS, "wait": _SECONDS, "despite": {"type": "boolean"}},
+    "release": {"value": _HOLDER},
 }
-_OPTIONAL = {("get", "irreproducible"): {"result"}}
+_RENEW = {"checksums": {"type": "array", "items": _CHECKSUM}, "value": _HOLDER, "seconds": _SECONDS}
+_OPTIONAL = {("get", "irreproducible"): {"result"}, ("put", "claim"): {"seconds", "wait", "despite"}}
 _PROBE_VALUE = {
     "bucket_checksum": _CHECKSUM,
     "captured_at": {"type": "string", "minLength": 1},
@@ -52,9 +60,9 @@ _GET_ANSWERS = {
     "404": f"`ERROR: {requests.UNKNOWN_KEY}`",
 }
 _PUT_ANSWERS = {
-    "200": "`OK`: the write is in the database.",
+    "200": "`OK`: the write is in the database. Of a claim or renewal: JSON.",
     "400": f"`ERROR: {requests.MALFORMED}`, or a text that names the request.",
-    "404": "`ERROR: Transformation does not have the irreproducible result`",
+    "404": f"`ERROR: Transformation does not have the irreproducible result`, `ERROR: {requests.UNKNOWN_KEY}`",
     "405": f"`ERROR: {requests.READ_ONLY}`",
     "409": "`ERROR: ` and what the write contradicts.",
     "507": "`ERROR: ` and the file system that is full.",
@@ -68,6 +76,7 @@ def description(*, writable: bool) -> dict[str, Any]:
     get += [_object({"type": {"const": "protocol"}}), _object({"type": {"const": "bucket_probe"}, **_PROBE})]
     put = [_request("put", kind, fields) for kind, fields in _PUT.items()]
     put.append(_object({"type": {"const": "bucket_probe"}, **_PROBE, **_PROBE_VALUE}))
+    put.append({**_object({"type": {"const": "renew"}, **_RENEW}), "required": ["type", "checksums", "value"]})
     operations = {"get": _operation("Read", [*get, _batch(get)], _GET_ANSWERS)}
     if writable:
         operations["put"] = _operation("Write", [*put, _batch(put)], _PUT_ANSWERS)

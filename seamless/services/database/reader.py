@@ -27,6 +27,7 @@ class Reader:
         self._opened: list[ReadingDatabase] = []
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="SeamlessDatabaseReader")
         self._here: ReadingDatabase | None = None
+        self._in_round = False
         first = self._open(impatient=True)
         first.check()
         if not on_network(path):  # there, even the quickest lookup may have to wait for a disk elsewhere
@@ -40,10 +41,20 @@ class Reader:
         if self._here is None or request["type"] not in QUICK:
             return False, None
         try:
-            self._here.refresh()
+            if not self._in_round:
+                self._here.begin_round()
+                self._in_round = True
+                # All lookups of this round of the loop have arrived before it: they may see one state of the file.
+                asyncio.get_running_loop().call_soon(self.end_round)
             return True, read(self._here, request)
         except StoreError:  # another process holds the file, or something worse: found out where waiting is harmless
             return False, None
+
+    def end_round(self) -> None:
+        """Let the next lookup see what has been written meanwhile."""
+        if self._in_round and self._here is not None:
+            self._in_round = False
+            self._here.end_round()
 
     async def read(self, request: Request) -> str | None:
         """Return the text of the answer, or None for an unknown key. Raises RefusedError, StoreError."""
@@ -55,6 +66,7 @@ class Reader:
 
     async def close(self) -> None:
         """Finish what is being read and close the file."""
+        self.end_round()
         await asyncio.to_thread(self._pool.shutdown)
         for database in self._opened:
             database.close()

@@ -22,6 +22,12 @@ MALFORMED_RECORD = "Malformed PUT metadata request"
 MALFORMED_BUFFER_INFO = "Malformed PUT buffer info request"
 MALFORMED_EXPRESSION = "Malformed expression request (constraint violation)"
 MALFORMED_PROBE = "Malformed PUT bucket_probe request"
+MALFORMED_CLAIM = "Malformed claim request"
+SHUTTING_DOWN = "the server is shutting down"
+
+_LONGEST_ID = 200  # characters
+_LONGEST_HOLDER = 2000
+_LONGEST_TIME = 1e6  # seconds
 
 Request = dict[str, Any]
 
@@ -45,7 +51,11 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 def parse_request(body: bytes | bytearray) -> Request:
     """Return the JSON object in `body`, which has a `type` that is text. Raises RefusedError (400)."""
     try:
-        request = _DECODER.decode(body.decode())
+        text = body.decode()
+        # Most requests begin and end without blanks: then this is all that `decode` would do.
+        request, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            request = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise RefusedError(400, MALFORMED) from None
     if not isinstance(request, dict) or not isinstance(request.get("type"), str):
@@ -95,6 +105,23 @@ def json_object(request: Request, field: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not _is_json(value):
         raise RefusedError(400, text)
     return value
+
+
+def holder(request: Request) -> dict[str, Any]:
+    """Return who claims: the object in `value`, which has an `id`. Raises RefusedError (400)."""
+    value = json_object(request, "value", MALFORMED_CLAIM)
+    name = value.get("id")
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_ID or len(json.dumps(value)) > _LONGEST_HOLDER:
+        raise RefusedError(400, MALFORMED_CLAIM)
+    return value
+
+
+def seconds(request: Request, field: str) -> float:
+    """Return a length of time, 0 if it is not given. Raises RefusedError (400)."""
+    value = request.get(field, 0)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _LONGEST_TIME:
+        raise RefusedError(400, MALFORMED_CLAIM)
+    return float(value)
 
 
 def expression_key(request: Request) -> tuple[Checksum, list[Any], str, str]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from seamless.services.common import ClientGoneError, Service, header, read_body, send_json, send_text
 from seamless.services.common.asgi import content_length
-from seamless.services.database import answers, requests
+from seamless.services.common.quick import LATER, TEXT_LINES, Deliver, Quick, QuickAnswer, header_lines
+from seamless.services.database import answers, claims, requests
 from seamless.services.database.presence import Presence
 from seamless.services.database.reader import Reader
 from seamless.services.database.requests import Request, parse_request
+from seamless.services.database.sender import Sender
 from seamless.services.database.served import KeptAnother, WritingDatabase
 from seamless.services.database.writer import Writer
 from seamless.services.database.writes import SetResult, Write, prepare
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from seamless.services.common import Receive, Scope, Send
     from seamless.services.database.answers import Answer
+    from seamless.services.database.served import Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ _HEADERS = {
     413: [(b"connection", b"close")],
     503: [(b"retry-after", b"1")],
 }
+_LINES = {status: TEXT_LINES + header_lines(headers) for status, headers in _HEADERS.items()}
+_QUICK_WRITES = frozenset(("transformation", "metadata"))
 DESCRIPTION_PATH = "/openapi.json"
 
 
@@ -44,7 +49,8 @@ class DatabaseService(Service):
     def __init__(self, path: str, *, writable: bool, strict: bool, max_body: int):
         super().__init__()
         self.path, self.writable, self.strict, self.max_body = os.path.abspath(path), writable, strict, max_body
-        self.hits = self.misses = self.writes = self.groups = self.conflicts = 0
+        self.hits = self.misses = self.writes = self.groups = self.conflicts = self.deletions = 0
+        self.claims = claims.Claims()
         # Bounds the memory: few large bodies at once, and parsed (several times as large) one after the other.
         self._slots, self._parsing = asyncio.Semaphore(_SLOTS), asyncio.Lock()
         self._presence: Presence | None = None
@@ -59,6 +65,10 @@ class DatabaseService(Service):
             self._presence = Presence(self.path)
             self._writer = Writer(database, observe=self._count_group)
         self._reader = Reader(self.path, beside_writer=self.writable)
+
+    def stop(self) -> None:
+        """Send away who waits for a claim."""
+        self.claims.close()
 
     async def close(self) -> None:
         """Write what has been accepted, and close the file."""
@@ -82,7 +92,7 @@ class DatabaseService(Service):
 
                 await send_json(send, 200, description(writable=self.writable))
                 return
-            status, text = await self._answer(scope, body)
+            status, text = await self._answer(scope, receive, body)
         except ClientGoneError:
             raise
         except Exception as exc:  # noqa: BLE001 - the HTTP boundary: the client is told, the log has the traceback
@@ -92,7 +102,29 @@ class DatabaseService(Service):
         else:
             await send_text(send, status, text, _HEADERS.get(status, ()))
 
-    async def _answer(self, scope: Scope, body: bytes) -> Answer:
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        """Answer what takes microseconds, and what only waits for the writer."""
+        if scope["path"] != "/" or len(body) > min(_LARGE, self.max_body):
+            return None
+        try:
+            if scope["method"] == "GET":
+                done, found = self._reading().quick(parse_request(body))
+                return _quick(self._found(found)) if done else None
+            if scope["method"] != "PUT" or self._writer is None:
+                return None
+            request = parse_request(body)
+            if request["type"] not in _QUICK_WRITES:
+                return None
+            write = prepare(request, Sender(scope))
+        except Exception as exc:  # noqa: BLE001 - the HTTP boundary: the client is told, the log has the traceback
+            return _quick(answers.failure(exc))
+        self._writer.put(write, lambda outcome: deliver(self._quickly_written, write, outcome))
+        return LATER
+
+    def _quickly_written(self, write: Write, outcome: Outcome) -> QuickAnswer:
+        return _quick(self._written(write, outcome))
+
+    async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> Answer:
         method = scope["method"]
         if method == "GET":
             request = await self._parse(body)
@@ -104,10 +136,12 @@ class DatabaseService(Service):
         if self._writer is None:
             return answers.READ_ONLY
         request = await self._parse(body)
+        if request["type"] in claims.KINDS:
+            return 200, await claims.answer(self.claims, request, self._known, lambda: _gone(receive))
+        sender = Sender(scope)
         if request["type"] == "batch":
-            client = scope.get("client")
-            return 200, json.dumps(await asyncio.gather(*(self._write(r, client) for r in _members(request))))
-        return await self._write(request, scope.get("client"))
+            return 200, json.dumps(await asyncio.gather(*(self._write(r, sender) for r in _members(request))))
+        return await self._write(request, sender)
 
     async def _parse(self, body: bytes) -> Request:
         if len(body) < _LARGE:
@@ -119,6 +153,11 @@ class DatabaseService(Service):
         reader = self._reading()
         done, answer = reader.quick(request)
         return self._found(answer if done else await reader.read(request))
+
+    async def _known(self, name: str) -> str | None:
+        """Return the result of a transformation, or None."""
+        status, text = await self._read({"type": "transformation", "checksum": name})
+        return text if status == 200 else None
 
     def _reading(self) -> Reader:
         assert self._reader is not None, "the service has not been started"
@@ -134,28 +173,37 @@ class DatabaseService(Service):
         self.hits += 1
         return 200, answer
 
-    async def _write(self, request: Request, client: Any) -> Answer:
+    async def _write(self, request: Request, sender: Sender) -> Answer:
         assert self._writer is not None
         try:
-            write = prepare(request)
+            write = prepare(request, sender)
             outcome = await self._writer.submit(write)
         except Exception as exc:  # noqa: BLE001 - one of a batch must not spoil the others
             return answers.failure(exc)
-        if outcome is None:
-            return answers.OK
-        if isinstance(outcome, KeptAnother):
-            return self._conflict(write, client)
-        return answers.failure(outcome)
+        if outcome is None and request["type"] == "delete":
+            self.deletions += 1
+            _log.warning("%s has deleted the result of transformation %s", sender, request["checksum"].lower())
+        return self._written(write, outcome)
 
-    def _conflict(self, write: Write, client: Any) -> Answer:
+    def _written(self, write: Write, outcome: Outcome) -> Answer:
+        """Return the answer to a write, which every lookup from now on can see."""
+        self._reading().end_round()
+        if outcome is not None and not isinstance(outcome, KeptAnother):
+            return answers.failure(outcome)
+        if isinstance(write, SetResult):
+            self.claims.end(write.transformation.hex())
+            if outcome is not None:
+                return self._conflict(write)
+        return answers.OK
+
+    def _conflict(self, write: SetResult) -> Answer:
         """Log a second, different result, of which the store has kept a note."""
-        assert isinstance(write, SetResult)
         self.conflicts += 1
         _log.warning(
             "transformation %s has another result than %s, which %s sent; kept the first one",
             write.transformation.hex(),
             write.result.hex(),
-            client[0] if client else "somebody",
+            write.sender,
         )
         return answers.OTHER_RESULT if self.strict else answers.OK
 
@@ -176,6 +224,9 @@ class DatabaseService(Service):
             "writes": self.writes,
             "transactions": self.groups,
             "conflicts": self.conflicts,
+            "deletions": self.deletions,
+            "claims": len(self.claims),
+            "claims_awaited": self.claims.waiting,
         }
 
     def metrics(self) -> Iterable[tuple[str, str, str, float]]:
@@ -185,7 +236,20 @@ class DatabaseService(Service):
         yield "writes", "counter", "Requests that asked for a write.", self.writes
         yield "transactions", "counter", "Transactions, each with one or more writes.", self.groups
         yield "conflicts", "counter", "Results that were refused because another one was stored.", self.conflicts
+        yield "deletions", "counter", "Results that were deleted on request.", self.deletions
+        yield "claims", "gauge", "Transformations that are being executed under a claim.", len(self.claims)
         yield "size_bytes", "gauge", "Size of the database with what is not yet merged into it.", _size(self.path)
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has closed the connection of a request that is complete."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+def _quick(answer: Answer) -> QuickAnswer:
+    status, text = answer
+    return QuickAnswer(status, _LINES[status] if status in _LINES else TEXT_LINES, text.encode())
 
 
 def _is_large(scope: Scope) -> bool:

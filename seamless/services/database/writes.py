@@ -16,18 +16,35 @@ READ_ONLY_TYPES = frozenset({"protocol", "rev_transformations", "syntactic_to_se
 
 
 class SetResult(NamedTuple):
-    """Keep the result of a transformation."""
+    """Keep the result of a transformation. The text of `sender` is noted if another one is stored."""
 
     transformation: Checksum
     result: Checksum
+    sender: object = ""
+
+
+class DeleteResult(NamedTuple):
+    """Forget the result of a transformation; who did so is noted."""
+
+    transformation: Checksum
+    sender: object = ""
+
+    def __call__(self, results: ResultDatabase) -> None:
+        if not results.delete_result(self.transformation, client=str(self.sender)):
+            raise RefusedError(404, requests.UNKNOWN_KEY)
 
 
 Write = SetResult | Callable[[ResultDatabase], Any]
 
 
-def prepare(request: Request) -> Write:
-    """Return what a request asks to write. Raises RefusedError (400)."""
+def prepare(request: Request, sender: object = "") -> Write:
+    """Return what a request asks to write; `sender` is who asks, as text. Raises RefusedError (400)."""
     kind = request["type"]
+    if kind == "transformation":
+        name = requests.checksum(request)
+        return SetResult(name, requests.checksum(request, "value", requests.MALFORMED_RESULT), sender)
+    if kind == "delete":
+        return DeleteResult(requests.checksum(request), sender)
     preparer = WRITES.get(kind)
     if preparer is not None:
         return preparer(request)
@@ -36,11 +53,6 @@ def prepare(request: Request) -> Write:
     if kind != "protocol":
         requests.checksum(request)
     raise RefusedError(400, requests.UNKNOWN_TYPE)
-
-
-def _transformation(request: Request) -> Write:
-    name = requests.checksum(request)
-    return SetResult(name, requests.checksum(request, "value", requests.MALFORMED_RESULT))
 
 
 def _metadata(request: Request) -> Write:
@@ -110,7 +122,6 @@ def _bucket_probe(request: Request) -> Write:
 
 
 WRITES: dict[str, Callable[[Request], Write]] = {
-    "transformation": _transformation,
     "metadata": _metadata,
     "irreproducible": _irreproducible,
     "buffer_info": _buffer_info,

@@ -12,6 +12,7 @@ from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError
 from seamless.services.common import ClientGoneError, Receive, Scope, Send, header, send_text
 from seamless.services.common.asgi import Headers
+from seamless.services.common.quick import QuickAnswer, header_lines
 from seamless.services.hashserver import negotiation
 from seamless.services.hashserver.pending import Pending
 from seamless.services.hashserver.storage import Found, Storage
@@ -38,23 +39,16 @@ class Reader:
     def __init__(self, storage: Storage, pending: Pending, pool: Executor):
         self._storage, self._pending, self._pool = storage, pending, pool
         self._looking: dict[str, asyncio.Future[Any]] = {}
-        self.quick = 0
+        self.quick_reads = 0
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, checksum: Checksum) -> None:
         """Answer one request. Raises BufferCorruptionError, NotAFileError, StoreError, ClientGoneError."""
-        accept, special = None, scope["method"] == "HEAD"
-        for name, value in scope["headers"]:
-            if name == b"accept-encoding":
-                accept = value if accept is None else accept + b"," + value
-            elif name in (b"range", b"if-none-match"):
-                special = True
-        taken, others = negotiation.accepted_forms(None if accept is None else accept.decode("latin-1"))
+        taken, others, special = _wishes(scope)
         if not special and self._storage.is_local:
             known = self._read_known(checksum, taken)
             if known is not None:
-                self.quick += 1
-                data, mtime = known
-                headers = [(b"content-length", b"%d" % len(data)), *_headers(checksum.hex(), "", mtime)]
+                data, headers = known
+                headers.append((b"content-length", b"%d" % len(data)))
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": data})
                 return
@@ -65,13 +59,24 @@ class Reader:
         with found.raw:
             await self._send(scope, receive, send, checksum.hex(), found, decompress=found.form in others)
 
-    def _read_known(self, checksum: Checksum, taken: Sequence[str]) -> tuple[bytes, float] | None:
+    def quick(self, scope: Scope, checksum: Checksum) -> QuickAnswer | None:
+        """Return the answer to a GET if that takes no time."""
+        taken, _, special = _wishes(scope)
+        known = self._read_known(checksum, taken) if self._storage.is_local and not special else None
+        return None if known is None else QuickAnswer(200, header_lines(known[1]), known[0])
+
+    def _read_known(self, checksum: Checksum, taken: Sequence[str]) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
+        """Return a small buffer with its headers, if it is the plain form that is wanted."""
         main = self._storage.main
         for form in taken:
-            if not form:
-                return main.read_known(checksum, SMALL)
-            if main.is_file(checksum, form):
+            if form and main.is_file(checksum, form):
                 return None
+            if not form:
+                known = main.read_known(checksum, SMALL)
+                if known is None:
+                    return None
+                self.quick_reads += 1
+                return known[0], _headers(checksum.hex(), "", known[1])
         return None
 
     # --- finding -----------------------------------------------------------------------------
@@ -205,6 +210,18 @@ def _headers(name: str, form: str, mtime: float) -> list[tuple[bytes, bytes]]:
     if form:
         headers.append((b"content-encoding", negotiation.CODINGS[form]))
     return headers
+
+
+def _wishes(scope: Scope) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Return the forms that the client takes, the others, and whether it wants anything but the whole content."""
+    accept, special = None, scope["method"] == "HEAD"
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            accept = value if accept is None else accept + b"," + value
+        elif name in (b"range", b"if-none-match"):
+            special = True
+    taken, others = negotiation.accepted_forms(None if accept is None else accept.decode("latin-1"))
+    return taken, others, special
 
 
 async def _send_head(send: Send, status: int, headers: Headers) -> None:

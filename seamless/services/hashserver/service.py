@@ -20,6 +20,8 @@ from seamless.services.common import (
     read_body,
     send_json,
 )
+from seamless.services.common.asgi import Headers, content_length
+from seamless.services.common.quick import LATER, Deliver, Quick, QuickAnswer, quick_json
 from seamless.services.hashserver.pending import Pending
 from seamless.services.hashserver.reader import Reader, StoppingError
 from seamless.services.hashserver.settings import Settings
@@ -33,6 +35,9 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
+_FAILURES = (
+    InvalidDataError, BodyTooLargeError, StoppingError, BufferCorruptionError, MissingDependencyError, StoreError,
+)  # fmt: skip
 _THREADS = 32  # most of them wait for the disk
 _LARGE = 1 << 14  # bytes of a JSON list from which it is parsed in a thread
 _LISTED = 80  # bytes that one checksum may take in a JSON list
@@ -79,26 +84,51 @@ class HashserverService(Service):
         """Answer one request."""
         try:
             await self._route(scope, receive, send)
-        except InvalidDataError as exc:
-            await send_json(send, 400, exc.answer)
-        except BufferCorruptionError as exc:
-            self._corrupt += 1
-            await send_json(send, 400, {"message": f"File corruption: {exc}"})
-        except NotAFileError as exc:
-            await send_json(send, 400, {"message": str(exc)})
-        except BodyTooLargeError as exc:
-            await send_json(send, 413, {"message": str(exc)})
-        except StoppingError:
-            await send_json(send, 503, {"message": "the server is shutting down"}, [(b"retry-after", b"1")])
-        except StoreFullError as exc:
-            logger.error("%s", exc)
-            await send_json(send, 507, {"message": str(exc)})
-        except MissingDependencyError as exc:
-            logger.error("%s", exc)
-            await send_json(send, 501, {"message": str(exc)})
-        except StoreError as exc:
-            logger.error("%s", exc)
-            await send_json(send, 500, {"message": str(exc)})
+        except _FAILURES as exc:
+            status, value, headers = self._failure(exc)
+            await send_json(send, status, value, headers)
+
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        """Answer a GET of a small buffer that is in memory, and a PUT of a small one."""
+        method, segment = scope["method"], scope["path"][1:]
+        if len(segment) != 64 or not segment.isalnum():
+            return None
+        try:
+            if method == "GET":
+                return self._reader.quick(scope, checksum_in(segment, "path", "checksum"))
+            length = content_length(scope)
+            if method != "PUT" or length is None or not self.settings.writable or not self._writer.takes(length):
+                return None
+            checksum = checksum_in(segment, "path", "checksum")
+        except InvalidDataError:
+            return None
+        self._writer.quick(checksum, scope, body, functools.partial(deliver, self._quick_answer))
+        return LATER
+
+    def _quick_answer(self, make: Callable[..., QuickAnswer], *arguments: Any) -> QuickAnswer:
+        try:
+            return make(*arguments)
+        except _FAILURES as exc:
+            status, value, headers = self._failure(exc)
+            return quick_json(status, value, headers)
+
+    def _failure(self, exc: Exception) -> tuple[int, dict[str, Any], Headers]:
+        """Return status, JSON and headers of the answer to an error; what is not the client's doing is logged."""
+        match exc:
+            case InvalidDataError():
+                return 400, exc.answer, ()
+            case BufferCorruptionError():
+                self._corrupt += 1
+                return 400, {"message": f"File corruption: {exc}"}, ()
+            case NotAFileError():
+                return 400, {"message": str(exc)}, ()
+            case BodyTooLargeError():
+                return 413, {"message": str(exc)}, ()
+            case StoppingError():
+                return 503, {"message": "the server is shutting down"}, [(b"retry-after", b"1")]
+        logger.error("%s", exc)
+        status = 507 if isinstance(exc, StoreFullError) else 501 if isinstance(exc, MissingDependencyError) else 500
+        return status, {"message": str(exc)}, ()
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -185,7 +215,12 @@ class HashserverService(Service):
         yield "refused", "counter", "Uploads with wrong or damaged bytes.", self._writer.refused
         yield "received_bytes", "counter", "Bytes of uploads.", self._writer.received
         yield "corrupt", "counter", "Requests for buffers whose file was damaged.", self._corrupt
-        yield "quick_reads", "counter", "Small buffers that were sent without waiting for a disk.", self._reader.quick
+        yield (
+            "quick_reads",
+            "counter",
+            "Small buffers that were sent without waiting for a disk.",
+            self._reader.quick_reads,
+        )
         yield "uploads", "gauge", "Uploads in progress.", counts["uploads"]
         yield "promises", "gauge", "Promises that stand.", counts["promises"]
         yield "waiting", "gauge", "Readers that wait for a buffer to come.", counts["waiting"]

@@ -20,6 +20,7 @@ from seamless.services.common import (
     send_text,
 )
 from seamless.services.common.asgi import content_length, send_empty
+from seamless.services.common.quick import Deliver, QuickAnswer, quick_text
 from seamless.services.hashserver.negotiation import body_form
 from seamless.services.hashserver.pending import Pending
 from seamless.services.hashserver.storage import Storage
@@ -30,6 +31,9 @@ T = TypeVar("T")
 SMALL = 1 << 18  # bytes up to which a body is stored in one go
 CHUNK = 1 << 20  # bytes of a larger one that are written at a time
 
+_OK = quick_text(200, "OK")
+_EXISTS = QuickAnswer(201, b"", b"")
+
 
 class Writer:
     """Answers PUT. `pool` is where blocking calls run; `limit`: bytes that a buffer may have."""
@@ -37,6 +41,28 @@ class Writer:
     def __init__(self, storage: Storage, pending: Pending, pool: Executor, limit: int | None):
         self._storage, self._pending, self._pool, self._limit = storage, pending, pool, limit
         self.stored = self.existing = self.refused = self.received = 0
+
+    def takes(self, length: int) -> bool:
+        """Tell whether a body of so many bytes may be given to `quick`."""
+        return length <= SMALL and (self._limit is None or length <= self._limit)
+
+    def quick(self, checksum: Checksum, scope: Scope, body: bytes, deliver: Deliver) -> None:
+        """Store a small body, and deliver the answer."""
+        name = checksum.hex()
+        self._pending.begin(name)
+        self.received += len(body)
+        storing = self._store(checksum, body_form(header(scope, b"content-encoding")), body)
+        storing.add_done_callback(lambda done: deliver(self._finished, name, done.result))
+
+    def _finished(self, name: str, stored: Callable[[], bool]) -> QuickAnswer:
+        """Return the answer to an upload that has ended. Raises what `stored` raises beside refusals."""
+        self._pending.end(name)
+        try:
+            new = stored()
+        except (BufferCorruptionError, PayloadError) as exc:
+            return quick_text(400, self._refusal(exc))
+        self._count(name, new)
+        return _OK if new else _EXISTS
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, checksum: Checksum) -> None:
         """Answer one request. Raises StoreError, StoreFullError, BodyTooLargeError, ClientGoneError."""
@@ -48,26 +74,33 @@ class Writer:
             if length is not None and length <= SMALL:
                 body = await read_body(scope, receive, SMALL)
                 self.received += len(body)
-                new = await self._run(self._storage.store, checksum, form, body, self._limit)
+                new = await self._store(checksum, form, body)
             else:
                 new = await self._receive(receive, checksum, form)
-        except BufferCorruptionError:
-            self.refused += 1
-            await send_text(send, 400, "Incorrect checksum")
-            return
-        except PayloadError:
-            self.refused += 1
-            await send_text(send, 400, "Invalid compressed payload")
+        except (BufferCorruptionError, PayloadError) as exc:
+            await send_text(send, 400, self._refusal(exc))
             return
         finally:
             self._pending.end(name)
+        self._count(name, new)
+        if new:
+            await send_text(send, 200, "OK")
+        else:
+            await send_empty(send, 201)
+
+    def _refusal(self, exc: Exception) -> str:
+        self.refused += 1
+        return "Incorrect checksum" if isinstance(exc, BufferCorruptionError) else "Invalid compressed payload"
+
+    def _count(self, name: str, new: bool) -> None:
         self._pending.fulfil(name)
         if new:
             self.stored += 1
-            await send_text(send, 200, "OK")
         else:
             self.existing += 1
-            await send_empty(send, 201)
+
+    def _store(self, checksum: Checksum, form: str, body: bytes) -> asyncio.Future[bool]:
+        return self._run(self._storage.store, checksum, form, body, self._limit)
 
     async def _receive(self, receive: Receive, checksum: Checksum, form: str) -> bool:
         """Store a body of any length; False if that form is already there, and nothing of the body is read then."""

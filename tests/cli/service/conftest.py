@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.helpers.fake_ssh import FakeSsh
+
 CLUSTERS = """
 local_cluster: ws
 ws:
@@ -111,6 +113,23 @@ def place(tmp_path: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("SEAMLESS_SITE_CONFIG", "")
     yield place
     _stop_everything(place.base)
+
+
+class Hosts(FakeSsh):
+    """Machines beside this one."""
+
+    def place(self, host: str) -> Place:
+        """Make a machine; return its directories."""
+        home = self.add(host)
+        return Place(home, home)
+
+
+@pytest.fixture
+def hosts(place: Place, monkeypatch: pytest.MonkeyPatch) -> Hosts:
+    """Return the machines beside this one; none is there yet."""
+    hosts = Hosts(place.root)
+    monkeypatch.setenv("SEAMLESS_SSH", str(hosts.program))
+    return hosts
 
 
 def _stop_everything(base: Path) -> None:

@@ -156,10 +156,6 @@ def test_an_empty_project_is_refused(place: Place, command: Command) -> None:
     assert command("clear", *HASHSERVER, "--project", "").status == 2
 
 
-def test_data_elsewhere_are_refused(place: Place, command: Command) -> None:
-    assert command("clear", *HASHSERVER, "--stage", "far").status == 3
-
-
 # --- dry run, asking ------------------------------------------------------------------------------
 
 

@@ -77,9 +77,8 @@ def test_a_mistake_is_one_message(log: None, command: Command, arguments: list[s
 
 
 @pytest.mark.parametrize("name", ["logs", "inspect"])
-def test_a_service_must_be_named_and_be_here(place: Place, command: Command, name: str) -> None:
+def test_a_service_must_be_named(place: Place, command: Command, name: str) -> None:
     assert command(name).status == 2
-    assert command(name, *DATABASE, "--stage", "far").status == 3
 
 
 def test_a_log_is_followed_until_the_service_ends(place: Place) -> None:

@@ -10,7 +10,7 @@ import pytest
 from seamless.cli.service.rows import scope_of
 
 if TYPE_CHECKING:
-    from tests.cli.service.conftest import Command, Place
+    from tests.cli.service.conftest import Command, Hosts, Place
 
 DEAD = {"status": "running", "pid": 2**30, "port": 5577}
 
@@ -91,13 +91,6 @@ def test_the_server_view_needs_a_cluster(place: Place, command: Command) -> None
     assert "--server requires --cluster" in result.err
 
 
-def test_a_cluster_on_another_machine_is_refused(place: Place, command: Command) -> None:
-    result = command("ps", "--cluster", "hpc")
-    assert result.status == 3
-    assert "login.hpc.example" in result.err
-    assert "services of this machine only" in result.err
-
-
 def test_a_cluster_that_nobody_knows_is_a_mistake(place: Place, command: Command) -> None:
     result = command("ps", "--cluster", "nope")
     assert result.status == 2
@@ -109,15 +102,9 @@ def test_a_cluster_that_is_no_longer_defined_is_shown_if_it_has_services(place: 
     assert [row["process"] for row in rows(command, "--cluster", "old")] == ["running"]
 
 
-def test_all_clusters_are_shown_and_those_out_of_reach_are_named(place: Place, command: Command) -> None:
-    place.record_alive("database-ws-rw-p", meta=meta("database"))
-    result = command("ps", "--all-clusters", "--json")
-    assert result.status == 1
-    assert "'hpc'" in result.err
-    assert [row["cluster"] for row in result.rows] == ["ws"]
-
-
-def test_a_cluster_that_cannot_be_looked_at_does_not_hide_the_others(place: Place, command: Command) -> None:
+def test_a_cluster_that_cannot_be_looked_at_does_not_hide_the_others(
+    place: Place, hosts: Hosts, command: Command
+) -> None:
     (place.work / "seamless.yaml").write_text(
         "- clusters: {odd: {frontends: [{database: {database_dir: '${NOT_SET}/x'}}]}}\n"
     )

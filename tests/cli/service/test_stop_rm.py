@@ -30,14 +30,6 @@ def test_a_service_or_a_cluster_must_be_named(place: Place, command: Command, na
 
 
 @pytest.mark.parametrize("name", ["stop", "rm"])
-def test_a_service_elsewhere_is_refused(place: Place, command: Command, name: str) -> None:
-    for selection in (["--service", "hashserver", "--stage", "far"], ["--cluster", "hpc"]):
-        result = command(name, *selection)
-        assert result.status == 3
-        assert "services of this machine only" in result.err
-
-
-@pytest.mark.parametrize("name", ["stop", "rm"])
 def test_a_cluster_without_services_is_said_to_have_none(place: Place, command: Command, name: str) -> None:
     result = command(name, "--cluster", "ws")
     assert (result.status, result.out) == (0, "")

@@ -323,6 +323,26 @@ def test_status_describes_the_server(start: Start, tmp_path: Path) -> None:
     assert (found["timeout_seconds"], found["requests"], found["requests_in_progress"]) == (60.0, 0, 1)
 
 
+def test_every_answer_names_the_launch(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    path.write_text('{"launch_id": "abc"}')
+    server = start("--status-file", path)
+    answers = [server.request(target) for target in ("/healthcheck", "/status", "/x")]
+    token = {"Authorization": f"Bearer {json.loads(path.read_text())['token']}"}
+    answers += [server.request(target, headers=token) for target in ("/x", "/bug", "/status")]
+    assert [(a.status, a.headers.get("x-seamless-launch-id")) for a in answers] == [
+        (200, "abc"), (401, "abc"), (401, "abc"), (200, "abc"), (500, "abc"), (200, "abc")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["{}", '{"launch_id": "a\\r\\nX: y"}', '{"launch_id": 1}', '{"launch_id": " "}'])
+def test_what_is_no_launch_id_is_not_sent(start: Start, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "status.json"
+    path.write_text(text)
+    headers = start("--status-file", path).request("/healthcheck").headers
+    assert not {"x", "x-seamless-launch-id"} & headers.keys()
+
+
 def test_metrics_count_requests_by_method_and_status(start: Start) -> None:
     server = start()
     server.request("/x", "PUT", b"hello")

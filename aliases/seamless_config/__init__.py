@@ -1,0 +1,16 @@
+"""The reference's import paths for `seamless.config`."""
+
+from seamless.util.aliases import install
+
+install(
+    __name__,
+    {
+        "": ("seamless.config",),
+        "select": ("seamless.config.selection", "seamless.config.errors"),
+        "cluster": ("seamless.config.cluster",),
+        "tools": ("seamless.config.services",),
+        "extern_clients": ("seamless.config.extern_clients",),
+        "config_files": ("seamless.config.files", "seamless.config.selection"),
+        "pure_daskserver": ("seamless.config.errors",),
+    },
+)

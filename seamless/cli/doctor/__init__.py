@@ -1,0 +1,1 @@
+"""The command `seamless-doctor`: whether the places that a configuration names can do what it wants of them."""

@@ -1,0 +1,130 @@
+"""The command `rhl-guard`: judge what an SSH client asked for, log it, and become the helper that does it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from seamless.errors import SeamlessError
+from seamless.launcher.guard import audit, environment
+from seamless.launcher.guard.authorized import NOTE, authorized_line
+from seamless.launcher.guard.deciding import Decision, decide, split_command
+from seamless.launcher.guard.refusals import BadSetting, Rejected
+from seamless.launcher.guard.settings import Settings, parse_settings
+from seamless.version import __version__
+
+MODULE = "seamless.launcher.guard.main"
+HELPERS_MODULE = "seamless.launcher.helpers.main"
+_FAILURE = 1
+
+HELP = """\
+rhl-guard: this program is an SSH guard for remote-http-launcher.
+It is the forced command of a key: it lets a client call the helpers rhl-*, and nothing else.
+
+Path policy (one of these; without one no helper that gets a path may be called):
+  --data-roots FILE            only directories in those that FILE lists, one a line
+  --clear-policy seamless      clear only what seamless.db or .HASHSERVER_PREFIX marks
+  --clear-policy marker:NAME   clear only what a file NAME marks
+  --permissive-paths           any directory that is not one of the system
+
+Further limits:
+  --services A,B               only these services may be started
+  --allow-helpers A,B          only these helpers may be called
+  --image-roots FILE           container images in the directories that FILE lists may be used
+  --max-services N             how many services may run at once (default: 100)
+  --read-only                  nothing may be started, stopped, cleared or removed
+  --bind-loopback              services listen on 127.0.0.1, whatever the client wants
+
+To install, add the line that this prints to ~/.ssh/authorized_keys:
+  rhl-guard --data-roots FILE --print-authorized-key KEY.pub
+With --without-tunnels the key cannot forward connections either.
+
+To test a command:
+  SSH_ORIGINAL_COMMAND="rhl-ps" rhl-guard --permissive-paths
+"""
+
+Execute = Callable[[Sequence[str], Mapping[str, str]], None]
+
+
+def main(arguments: Sequence[str] | None = None, *, execute: Execute | None = None) -> int:
+    """Run the guard; return its exit status, which is 1 for whatever is refused.
+
+    `arguments`: default those of the process. Starts itself again if this Python is not isolated, unless the caller
+    gives `execute`, which gets the argument list and the environment of the helper.
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if execute is None and not environment.is_isolated():
+        _execute(environment.program(MODULE, arguments), environment.guard_environment(os.environ))
+    if list(arguments) in (["-h"], ["--help"]):
+        sys.stdout.write(HELP)
+        return 0
+    if list(arguments) == ["--version"]:
+        sys.stdout.write(f"rhl-guard {__version__}\n")
+        return 0
+    os.umask(0o077)
+    try:
+        settings = parse_settings(arguments)
+        if settings.key_file is not None:
+            line = authorized_line(settings.key_file, settings.arguments, tunnels=settings.tunnels)
+            sys.stdout.write(line + "\n")
+            sys.stderr.write(f"rhl-guard: note: {NOTE}\n" if settings.tunnels else "")
+            return 0
+    except BadSetting as exc:
+        return _refuse(f"configuration error: {exc}", [os.environ.get("SSH_ORIGINAL_COMMAND", "")])
+    command = os.environb.get(b"SSH_ORIGINAL_COMMAND", b"")
+    if not command:
+        sys.stderr.write(HELP)
+        return _FAILURE
+    return _guard(command, settings, execute or _execute)
+
+
+def _guard(command: bytes, settings: Settings, execute: Execute) -> int:
+    """Judge one command and become its helper; return only if it is refused."""
+    words = [command.decode("utf-8", "backslashreplace")[:200]]
+    try:
+        words = split_command(command)
+        decision = decide(words, settings, command.decode())
+    except Rejected as exc:
+        return _refuse(f"rejected: {exc}", words)
+    except (SeamlessError, OSError, ValueError, RecursionError) as exc:
+        return _refuse(f"rejected: the command could not be judged: {exc}", words)
+    _record(audit.line("accepted", words, os.environ))
+    clean = environment.clean_environment(os.environ)
+    try:
+        os.chdir(clean.get("HOME", "/"))
+        execute(helper_argv(decision), clean)
+    except OSError as exc:
+        return _refuse(f"configuration error: cannot start {decision.helper}: {exc.strerror}", words)
+    return 0
+
+
+def helper_argv(decision: Decision) -> list[str]:
+    """Return the argument list of the helper that belongs to this very guard."""
+    return environment.program(HELPERS_MODULE, (decision.helper, *decision.arguments))
+
+
+def _execute(argv: Sequence[str], clean: Mapping[str, str]) -> None:
+    """Become another program, without an input."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    sys.stdout.flush()
+    os.execve(argv[0], [word.encode() for word in argv], dict(clean))
+
+
+def _refuse(text: str, words: Sequence[str]) -> int:
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    sys.stderr.write(f"rhl-guard: {shown}\n")
+    _record(audit.line("rejected", words, os.environ, reason=text))
+    return _FAILURE
+
+
+def _record(text: str) -> None:
+    problem = audit.record(text)
+    if problem:
+        sys.stderr.write(f"rhl-guard: warning: guard.log cannot be written: {problem}\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

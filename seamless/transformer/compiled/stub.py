@@ -1,0 +1,127 @@
+"""Skeletons of the code that a schema asks for: the arguments of `transform` as each language writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from seamless.transformer.compiled.header import generate_header, struct_name, struct_paths
+from seamless.transformer.compiled.schema import Parameter, ScalarDType, Signature, StructDType
+
+_FORTRAN = {
+    **{f"{sign}int{bits}": f"integer(c_int{bits}_t)" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float32": "real(c_float)",
+    "float64": "real(c_double)",
+    "bool": "logical(c_bool)",
+    "char": "character(kind=c_char)",
+    "complex64": "complex(c_float_complex)",
+    "complex128": "complex(c_double_complex)",
+}
+_RUST = {
+    **{f"{sign}int{bits}": f"{'u' if sign else 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float32": "f32",
+    "float64": "f64",
+    "bool": "bool",
+    "char": "u8",
+    "complex64": "[f32; 2]",
+    "complex128": "[f64; 2]",
+}
+
+
+def stub_text(signature: Signature, language: str) -> str:
+    """Return the skeleton in a language. ValueError for one that has none."""
+    makers = {"c": _c, "cpp": _cpp, "fortran": _fortran, "rust": _rust}
+    if language not in makers:
+        raise ValueError(f"there is no skeleton for language '{language}' (there are: {', '.join(makers)})")
+    return makers[language](signature)
+
+
+def _prototype(signature: Signature) -> str:
+    """Return the declaration of the header, as the beginning of a definition."""
+    header = generate_header(signature)
+    return header[header.index("int transform(") :].removesuffix(");\n") + ") {\n    return 0;\n}\n"
+
+
+def _c(signature: Signature) -> str:
+    return '#include "transformer.h"\n\n' + _prototype(signature)
+
+
+def _cpp(signature: Signature) -> str:
+    return '#include <cstdint>\nextern "C" {\n#include "transformer.h"\n}\n\nextern "C" ' + _prototype(signature)
+
+
+# --- Fortran: the first dimension is the last one of the schema -----------------------------------
+
+
+def _fortran(signature: Signature) -> str:
+    arguments: list[tuple[str, str]] = []  # name, declaration
+    arguments += [(name, f"integer(c_int), value :: {name}") for name in signature.input_wildcards]
+    arguments += [(f"max{name}", f"integer(c_int), value :: max{name}") for name in signature.output_wildcards]
+    for parameter in signature.inputs:
+        how = "intent(in)" if parameter.shape else "value"
+        arguments.append((parameter.name, f"{_fortran_type(parameter)}, {how} :: {_fortran_shaped(parameter)}"))
+    arguments += [(name, f"integer(c_int), intent(out) :: {name}") for name in signature.output_wildcards]
+    for parameter in signature.outputs:
+        shaped = _fortran_shaped(parameter, signature.output_wildcards)
+        arguments.append((parameter.name, f"{_fortran_type(parameter)}, intent(out) :: {shaped}"))
+    lines = [f"integer(c_int) function transform({', '.join(name for name, _ in arguments)}) &"]
+    lines += ["    bind(C, name='transform')", "  use iso_c_binding", "  implicit none"]
+    for path, struct in struct_paths(signature):
+        lines.append(f"  type, bind(C) :: {struct_name(path)}")
+        lines += [
+            f"    {_fortran_base(f.dtype, (*path, f.name))} :: {f.name}{_fortran_dims(f.shape)}" for f in struct.fields
+        ]
+        lines.append("  end type")
+    lines += [f"  {declaration}" for _, declaration in arguments]
+    return "\n".join([*lines, "  transform = 0", "end function"]) + "\n"
+
+
+def _fortran_base(dtype: ScalarDType | StructDType, path: tuple[str, ...]) -> str:
+    return _FORTRAN[dtype.name] if isinstance(dtype, ScalarDType) else f"type({struct_name(path)})"
+
+
+def _fortran_type(parameter: Parameter) -> str:
+    return _fortran_base(parameter.dtype, (parameter.name,))
+
+
+def _fortran_dims(shape: tuple[int | str, ...]) -> str:
+    return f"({', '.join(str(n) for n in reversed(shape))})" if shape else ""
+
+
+def _fortran_shaped(parameter: Parameter, output_wildcards: Collection[str] = ()) -> str:
+    shape = tuple(f"max{n}" if n in output_wildcards else n for n in parameter.shape)
+    return parameter.name + _fortran_dims(shape)
+
+
+# --- Rust -----------------------------------------------------------------------------------------
+
+
+def _rust(signature: Signature) -> str:
+    text = ""
+    for path, struct in struct_paths(signature):
+        members = "".join(
+            f"    pub {f.name}: {_rust_array(_rust_base(f.dtype, (*path, f.name)), f.shape)},\n" for f in struct.fields
+        )
+        text += f"#[repr(C)]\n#[derive(Clone, Copy)]\npub struct {struct_name(path)} {{\n{members}}}\n\n"
+    arguments = [f"{name}: u32" for name in signature.input_wildcards]
+    arguments += [f"max{name}: u32" for name in signature.output_wildcards]
+    for parameter in signature.inputs:
+        kind = _rust_element(parameter)
+        arguments.append(f"{parameter.name}: {'*const ' if parameter.shape else ''}{kind}")
+    arguments += [f"{name}: *mut u32" for name in signature.output_wildcards]
+    arguments += [f"{parameter.name}: *mut {_rust_element(parameter)}" for parameter in signature.outputs]
+    lines = "".join(f"    {argument},\n" for argument in arguments)
+    return f'{text}#[no_mangle]\npub unsafe extern "C" fn transform(\n{lines}) -> i32 {{\n    0\n}}\n'
+
+
+def _rust_base(dtype: ScalarDType | StructDType, path: tuple[str, ...]) -> str:
+    return _RUST[dtype.name] if isinstance(dtype, ScalarDType) else struct_name(path)
+
+
+def _rust_element(parameter: Parameter) -> str:
+    return _rust_array(_rust_base(parameter.dtype, (parameter.name,)), parameter.element_shape)
+
+
+def _rust_array(kind: str, shape: tuple[int, ...]) -> str:
+    for n in reversed(shape):
+        kind = f"[{kind}; {n}]"
+    return kind

@@ -1,0 +1,13 @@
+"""C, by gcc."""
+
+COMPILATION = {
+    "compiler": "gcc",
+    "mode": "object",
+    "options": ["-O3", "-ffp-contract=off", "-fPIC", "-fopenmp"],
+    "debug_options": ["-g", "-fPIC"],
+    "fast_options": ["-ffast-math", "-ffp-contract=fast", "-march=native"],
+    "compile_flag": "-c",
+    "language_flag": "-x c",
+}
+
+EXPORT = "define 'int transform(...)', not static"

@@ -1,0 +1,60 @@
+"""The table of compiled languages: those built in, read at the first need, and those defined at run time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seamless.transformer.languages.configuration import CompilationConfig, compilation_from
+
+NATIVE = ("c", "cpp", "fortran", "rust", "go")  # each a module of seamless.transformer.languages.native
+
+
+@dataclass(frozen=True)
+class LanguageDefinition:
+    """A compiled language. `export` tells how its code makes `transform` callable from C."""
+
+    name: str
+    compilation: CompilationConfig
+    export: str = ""
+
+
+_languages: dict[str, LanguageDefinition] = {}
+_lock = threading.Lock()
+
+
+def define_compiled_language(name: str, compilation: Mapping[str, Any]) -> LanguageDefinition:
+    """Define a compiled language, or define it anew, in this process; executions elsewhere get it with the step.
+
+    Raises TypeError for an unknown key, ValueError for an unknown mode or for a language that is not compiled.
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of a language is text, not {name!r}")
+    if name in ("python", "bash"):
+        raise ValueError(f"'{name}' is not a compiled language")
+    definition = LanguageDefinition(name, compilation_from(compilation))
+    with _lock:
+        _languages[name] = definition
+    return definition
+
+
+def get_language(name: str) -> LanguageDefinition:
+    """Return the definition of a compiled language. Raises KeyError."""
+    definition = _languages.get(name)
+    if definition is not None:
+        return definition
+    if name not in NATIVE:
+        raise KeyError(f"Unknown compiled language: {name!r}")
+    import importlib
+
+    module = importlib.import_module(f"seamless.transformer.languages.native.{name}")
+    definition = LanguageDefinition(name, compilation_from(module.COMPILATION), module.EXPORT)
+    with _lock:
+        return _languages.setdefault(name, definition)
+
+
+def is_compiled_language(name: object) -> bool:
+    """Tell whether a language of this name is compiled, and known in this process."""
+    return name in _languages or name in NATIVE

@@ -1,0 +1,36 @@
+"""Small functions that other code of the reference takes from its transformer package. Nothing here is used by ours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from seamless.buffer import Buffer
+from seamless.transformer.identity import orthogonal, transformation_buffer
+
+
+def tf_get_buffer(transformation: Mapping[str, Any]) -> Buffer:
+    """Return the identity buffer of a transformation dict; its checksum is that of the transformation."""
+    return Buffer(transformation_buffer(transformation))
+
+
+def extract_tf_dunder(transformation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `__keys__` of a transformation dict that do not bear load."""
+    return {key: value for key, value in orthogonal(transformation).items() if key.startswith("__")}
+
+
+def is_spawned() -> bool:
+    """Tell whether this process was started by `multiprocessing`."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and (process.parent_process() is not None or in_spawned_main_toplevel())
+
+
+def in_spawned_main_toplevel() -> bool:
+    """Tell whether this process was started by `multiprocessing` and is still importing the main module of its parent.
+
+    What creates processes must not do so then: it has no `if __name__ == "__main__"` around it.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    # Until that is done, the process does not know its parent; `multiprocessing` itself looks at this attribute.
+    return process is not None and getattr(process.current_process(), "_inheriting", False)

@@ -1,0 +1,1 @@
+"""Local worker processes: execution of steps outside of this process. Public names: `seamless.transformer.worker`."""

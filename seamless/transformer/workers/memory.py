@@ -1,0 +1,197 @@
+"""Memory that processes share: sealed, anonymous files (memfd), handed on as descriptors.
+
+They have no name, so whatever becomes of the processes, nothing is left behind. Once sealed nobody can change them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from seamless.buffer import Buffer
+from seamless.checksum import Checksum
+
+SMALL = 48 * 1024  # bytes up to which a buffer travels in a message
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_PIECE = 1 << 30  # bytes of one write
+_KEPT_OPEN = 200  # mapped buffers whose descriptor is kept, to be handed on
+_IDLE_SEGMENTS = 64
+
+
+def fill(data: Any) -> int:
+    """Return the descriptor of a sealed segment with a copy of `data`. OSError if there is no memory for it."""
+    fd = os.memfd_create("seamless", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[os.write(fd, view[:_PIECE]) :]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def map_file(fd: int) -> memoryview:
+    """Return the content of a segment or file, mapped to be read. The descriptor may be closed then."""
+    size = os.fstat(fd).st_size
+    if not size:
+        return memoryview(b"")
+    # Private: a shared mapping of a sealed file is refused by kernels before 6.7.
+    return memoryview(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
+
+
+class _Open:
+    """Counts the descriptors that mapped buffers keep."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def one_more(self) -> bool:
+        with self._lock:
+            if self._count >= _KEPT_OPEN:
+                return False
+            self._count += 1
+            return True
+
+    def one_less(self) -> None:
+        with self._lock:
+            self._count -= 1
+
+
+_open = _Open()
+
+
+class MappedBuffer(Buffer):
+    """A buffer whose bytes are in shared memory; copied into this process only if they are asked for as `bytes`."""
+
+    __slots__ = ("_bytes", "_fd", "_mapped")
+
+    def __init__(self, fd: int, checksum: Checksum) -> None:  # not as the base class: made from a segment only
+        """Take over a sealed segment that has this checksum."""
+        self._bytes: bytes | None = None
+        self._fd = -1
+        self._checksum = checksum
+        try:
+            self._mapped: memoryview = map_file(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        if _open.one_more():
+            self._fd = fd
+        else:
+            os.close(fd)
+
+    @property
+    def _content(self) -> bytes:  # type: ignore[override]
+        if self._bytes is None:
+            self._bytes = bytes(self._mapped)
+            self._mapped = memoryview(self._bytes)
+            self._close()
+        return self._bytes
+
+    @property
+    def view(self) -> bytes | memoryview:
+        """The bytes, where they are."""
+        return self._mapped
+
+    def __len__(self) -> int:
+        return len(self._mapped)
+
+    def segment(self) -> int | None:
+        """Return a new descriptor of the shared memory, or None if this buffer has none (any more)."""
+        return os.dup(self._fd) if self._fd >= 0 else None
+
+    def share(self, other: Buffer) -> None:
+        """Use the bytes of an equal Buffer, and keep it alive."""
+        self._equal = other
+        self._mapped = memoryview(other.view)
+        self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+            _open.one_less()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self._close()
+
+
+class _Segment:
+    __slots__ = ("fd", "filling", "size", "users")
+
+    def __init__(self, size: int) -> None:
+        self.fd, self.size, self.users = -1, size, 0
+        self.filling = threading.Lock()
+
+
+class Segments:
+    """Copies of large buffers in shared memory, by checksum, for as long as a step uses them and a while longer.
+
+    `idle_bytes`: how much may be kept that nobody uses. Thread-safe.
+    """
+
+    def __init__(self, idle_bytes: int) -> None:
+        self.idle_bytes = idle_bytes
+        self._lock = threading.Lock()
+        self._segments: OrderedDict[Checksum, _Segment] = OrderedDict()
+        self._idle = 0
+
+    def has(self, checksum: Checksum) -> bool:
+        """Tell whether there is a copy already."""
+        return checksum in self._segments
+
+    def acquire(self, checksum: Checksum, data: Any) -> int:
+        """Return the descriptor of a segment with `data`, open until `release`. It is filled once for all."""
+        with self._lock:
+            segment = self._segments.get(checksum)
+            if segment is None:
+                segment = self._segments[checksum] = _Segment(len(data))
+            elif not segment.users:
+                self._idle -= segment.size
+            segment.users += 1
+            self._segments.move_to_end(checksum)
+        try:
+            with segment.filling:
+                if segment.fd < 0:
+                    segment.fd = fill(data)
+        except BaseException:
+            self.release(checksum)
+            raise
+        return segment.fd
+
+    def release(self, checksum: Checksum) -> None:
+        """Give one `acquire` back."""
+        with self._lock:
+            segment = self._segments[checksum]
+            segment.users -= 1
+            if segment.users:
+                return
+            self._idle += segment.size
+            if segment.fd < 0:
+                self._drop(checksum)
+            self._shrink()
+
+    def clear(self) -> None:
+        """Give the idle ones up."""
+        with self._lock:
+            for checksum in [c for c, s in self._segments.items() if not s.users]:
+                self._drop(checksum)
+
+    def _shrink(self) -> None:
+        idle = [c for c, s in self._segments.items() if not s.users]
+        while idle and (self._idle > self.idle_bytes or len(idle) > _IDLE_SEGMENTS):
+            self._drop(idle.pop(0))
+
+    def _drop(self, checksum: Checksum) -> None:
+        segment = self._segments.pop(checksum)
+        self._idle -= segment.size
+        if segment.fd >= 0:
+            os.close(segment.fd)
