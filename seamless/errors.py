@@ -1,4 +1,4 @@
-"""Every error class of the project, in one tree.
+"""Every error class of the project, in one tree; those of a storey above are defined there.
 
     SeamlessError
       CacheMissError                   nobody has the buffer with this checksum
@@ -6,9 +6,13 @@
       StoreError                       a buffer directory or database cannot be used
         StoreFullError                 ... because the file system or the quota is full
         StoreReadOnlyError             ... because it may not be written
+        RemoteError                    ... because its service cannot be used (seamless.remote.errors)
       SeamlessConversionError          (ValueError) a buffer cannot be converted to another celltype
       MissingDependencyError           (ImportError) an optional package is needed; names the extra to install
       UsageError                       the user asked for something that cannot be; one clear message, exit status 2
+        ConfigurationError             (RuntimeError, ValueError) ... in a configuration file (seamless.config.errors)
+        RemoteUsageError               (ValueError) ... about a client of a service (seamless.remote.errors)
+      LauncherError                    (RuntimeError) a service cannot be started or reached (seamless.launcher.errors)
       TransformationError              (RuntimeError) a transformation could not be built or has failed
         SeamlessStreamTransformationError   ... a bash transformation has failed
         WorkerLostError                ... the process that ran it has died

@@ -53,14 +53,13 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         exit_codes=EXIT_CODES,
     )
-    inputs = parser.add_argument_group("Inputs")
-    inputs.add_argument("paths", metavar="FILE", nargs="+", help="file to read; - is standard input, taken as it is")
-    outputs = parser.add_argument_group("Outputs")
-    add_check(outputs, "compare each FILE with its sidecar instead; FILE may also be a directory or a sidecar")
-    outputs.add_argument(
-        "--json", action="store_true", help="one JSON object a line: path, checksum; with --check: expected, ok"
+    add_options(
+        parser,
+        "FILE",
+        paths="file to read; - is standard input, taken as it is",
+        check="compare each FILE with its sidecar instead; FILE may also be a directory or a sidecar",
+        json="path, checksum",
     )
-    add_general(parser, verbose=False)
     return parser
 
 
@@ -97,9 +96,14 @@ def _hash_stdin(bar: Progress) -> str:
 # --- shared with seamless-checksum-file and seamless-checksum-index -------------------------------
 
 
-def add_check(group: argparse._ArgumentGroup, text: str) -> None:
-    """Add `--check`, explained by `text`."""
-    group.add_argument("--check", action="store_true", help=text)
+def add_options(parser: argparse.ArgumentParser, metavar: str, *, paths: str, check: str, json: str) -> None:
+    """Add the arguments, `--check`, `--json` and the general options; `json` names the keys beside those of a check."""
+    parser.add_argument_group("Inputs").add_argument("paths", metavar=metavar, nargs="+", help=paths)
+    outputs = parser.add_argument_group("Outputs")
+    outputs.add_argument("--check", action="store_true", help=check)
+    text = f"one JSON object a line: {json}; with --check: expected, ok"
+    outputs.add_argument("--json", action="store_true", help=text)
+    add_general(parser, verbose=False)
 
 
 def for_each(paths: Sequence[str], work: Callable[[str], T], report: Callable[[str, T], None]) -> int:

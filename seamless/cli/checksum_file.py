@@ -8,7 +8,7 @@ from functools import partial
 
 from seamless.cli.checksum import (
     EXIT_CODES,
-    add_check,
+    add_options,
     check_all,
     for_each,
     hash_path,
@@ -17,7 +17,7 @@ from seamless.cli.checksum import (
     read_sidecar,
     sidecar_stem,
 )
-from seamless.cli.common import Progress, add_general, make_parser, run_main
+from seamless.cli.common import Progress, make_parser, run_main
 from seamless.errors import UsageError
 
 PROG = "seamless-checksum-file"
@@ -36,16 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         exit_codes=EXIT_CODES,
     )
-    inputs = parser.add_argument_group("Inputs")
-    inputs.add_argument("paths", metavar="FILE", nargs="+", help="file to read")
-    outputs = parser.add_argument_group("Outputs")
-    add_check(outputs, "write nothing; compare each FILE with its sidecar")
-    outputs.add_argument(
-        "--json",
-        action="store_true",
-        help="one JSON object a line: path, checksum, sidecar; with --check: expected, ok",
-    )
-    add_general(parser, verbose=False)
+    check = "write nothing; compare each FILE with its sidecar"
+    add_options(parser, "FILE", paths="file to read", check=check, json="path, checksum, sidecar")
     return parser
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from seamless.checksum import Checksum
 from seamless.cli.checksum import (
     EXIT_CODES,
-    add_check,
+    add_options,
     check_all,
     directory_stem,
     for_each,
@@ -20,7 +20,7 @@ from seamless.cli.checksum import (
     read_sidecar,
 )
 from seamless.cli.checksum_file import write_sidecar
-from seamless.cli.common import Messages, Progress, add_general, make_parser, run_main
+from seamless.cli.common import Messages, Progress, make_parser, run_main
 from seamless.errors import UsageError
 from seamless.util.directory_index import index_bytes
 
@@ -44,16 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         exit_codes=EXIT_CODES,
     )
-    inputs = parser.add_argument_group("Inputs")
-    inputs.add_argument("paths", metavar="DIR", nargs="+", help="directory to read, with all below it")
-    outputs = parser.add_argument_group("Outputs")
-    add_check(outputs, "write nothing; compare each DIR with its sidecars and name the files that differ")
-    outputs.add_argument(
-        "--json",
-        action="store_true",
-        help="one JSON object a line: path, checksum, sidecar, index, files; with --check: expected, ok",
+    add_options(
+        parser,
+        "DIR",
+        paths="directory to read, with all below it",
+        check="write nothing; compare each DIR with its sidecars and name the files that differ",
+        json="path, checksum, sidecar, index, files",
     )
-    add_general(parser, verbose=False)
     return parser
 
 

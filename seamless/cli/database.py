@@ -23,9 +23,9 @@ _MAX_BODY = 64 << 20  # bytes
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `seamless-database`."""
-    from seamless.services.common import add_server_options, size
+    from seamless.cli.servers import add_common, add_max_body, add_place, make_server_parser
 
-    parser = make_parser(
+    parser = make_server_parser(
         PROG,
         "Serve a database of results (seamless.db) over HTTP, until a signal or the idle\n"
         "timeout ends it. Without --writable it can only be read.",
@@ -34,12 +34,13 @@ def build_parser() -> argparse.ArgumentParser:
             "seamless-database --writable --port 5522 cache/seamless.db",
             'curl -X GET -d \'{"type": "protocol"}\' http://127.0.0.1:5522/',
         ),
-        exit_codes=((0, "ended in order"), (1, "could not start"), (2, "a mistake in the command line")),
     )
-    storage = parser.add_argument_group("Storage")
-    storage.add_argument("file", metavar="DATABASE_FILE", help="SQLite file; its directory must exist")
-    storage.add_argument(
-        "--writable", action="store_true", help="accept writes; the file is created if it does not exist"
+    storage = add_place(
+        parser,
+        "file",
+        metavar="DATABASE_FILE",
+        place="SQLite file; its directory must exist",
+        writable="accept writes; the file is created if it does not exist",
     )
     storage.add_argument(
         "--strict",
@@ -52,15 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="first convert records of an older form; needs --writable",
     )
-    storage.add_argument(
-        "--max-body",
-        type=size,
-        default=_MAX_BODY,
-        metavar="SIZE",
-        help="largest request, for example 2GB (default: 64M); it is held in memory several times over",
-    )
-    add_server_options(parser)
-    add_general(parser, verbose=False)
+    text = "largest request, for example 2GB (default: 64M); it is held in memory several times over"
+    add_max_body(storage, text, default=_MAX_BODY)
+    add_common(parser)
     return parser
 
 

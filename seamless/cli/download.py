@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from seamless.cli.common import Messages, add_general, make_parser, run_main
 from seamless.cli.transfer.options import (
     add_confirmation,
-    add_modes,
     add_policies,
-    add_scope,
+    add_storage,
     check_storage,
     storage_of,
 )
@@ -96,15 +95,14 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         yes="write any amount (default: ask above 2000 files or 500 MB a target; environment: "
         "SEAMLESS_MAX_DOWNLOAD_FILES, SEAMLESS_MAX_DOWNLOAD_SIZE)",
         no="skip targets above these limits",
+        json="print one JSON object about the download",
     )
-    add("--json", action="store_true", help="print one JSON object about the download")
 
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:
-    group = add_scope(parser)
-    group.add_argument("--destination", metavar="DIR", help="read from this buffer directory instead")
-    add_modes(
-        group,
+    add_storage(
+        parser,
+        destination="read from this buffer directory instead",
         copy="write private copies (default)",
         hard="write hard links to the buffers; they are read-only, and must never be changed",
         symbolic="write symbolic links to the buffers",

@@ -6,29 +6,25 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from seamless.cli.common import add_general, make_parser, run_main
-from seamless.services.common import Service, add_server_options, parse_server_options, serve, size
+from seamless.cli.common import run_main
+from seamless.cli.servers import add_common, add_max_body, add_place, make_server_parser
+from seamless.services.common import Service, parse_server_options, serve, size
 from seamless.services.hashserver.settings import (
     ALGORITHMS,
     DURABILITIES,
     LAYOUTS,
     LOCK_TIMEOUT,
     MAX_BATCH,
+    MAX_RATIO,
     from_options,
 )
 
 PROG = "hashserver"
 
-EXIT_CODES = (
-    (0, "ended by a signal, or by --timeout"),
-    (1, "the server could not start; the status file says `failed`"),
-    (2, "a mistake in the arguments"),
-)
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
-    parser = make_parser(
+    parser = make_server_parser(
         PROG,
         "Serve a directory of buffers by their checksum over HTTP.\nThe API is described at /docs and /openapi.json.",
         usage="%(prog)s DIRECTORY [options]",
@@ -36,11 +32,14 @@ def build_parser() -> argparse.ArgumentParser:
             "hashserver ~/buffers --writable --port 5577",
             "hashserver /shared/buffers --extra-dirs '/old/a;/old/b'",
         ),
-        exit_codes=EXIT_CODES,
     )
-    storage = parser.add_argument_group("Storage")
-    storage.add_argument("directory", metavar="DIRECTORY", help="directory of the buffers; it must exist")
-    storage.add_argument("--writable", action="store_true", help="let clients store buffers")
+    storage = add_place(
+        parser,
+        "directory",
+        metavar="DIRECTORY",
+        place="directory of the buffers; it must exist",
+        writable="let clients store buffers",
+    )
     storage.add_argument(
         "--extra-dirs",
         metavar="'D1;D2'",
@@ -74,7 +73,21 @@ def build_parser() -> argparse.ArgumentParser:
         "or on the disk also if it was there before (full) (default: %(default)s)",
     )
     limits = parser.add_argument_group("Limits")
-    limits.add_argument("--max-body", type=size, metavar="SIZE", help="largest buffer to accept (default: no limit)")
+    add_max_body(limits, "largest buffer to accept (default: no limit)")
+    limits.add_argument(
+        "--quota",
+        type=size,
+        metavar="SIZE",
+        help="refuse new buffers when those in DIRECTORY take so much (default: no limit)",
+    )
+    limits.add_argument(
+        "--max-ratio",
+        type=float,
+        default=MAX_RATIO,
+        metavar="N",
+        help="most bytes that a byte of a compressed upload may become, if it becomes more than 1 GiB in all "
+        "(default: %(default)g)",
+    )
     limits.add_argument(
         "--max-batch",
         type=int,
@@ -82,8 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most checksums in one request (default: %(default)s)",
     )
-    add_server_options(parser)
-    add_general(parser, verbose=False)
+    add_common(parser)
     return parser
 
 

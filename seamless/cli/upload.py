@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from seamless.cli.common import Messages, add_general, make_parser, run_main
 from seamless.cli.transfer.options import (
     add_confirmation,
-    add_modes,
     add_policies,
-    add_scope,
+    add_storage,
     check_storage,
     names_with_options_first,
     storage_of,
@@ -70,18 +69,17 @@ def build_parser() -> argparse.ArgumentParser:
         yes="store any amount (the default on this machine; else: ask above 400 files or 100 MB; environment: "
         "SEAMLESS_MAX_UPLOAD_FILES, SEAMLESS_MAX_UPLOAD_SIZE)",
         no="refuse above these limits",
+        json="print one JSON object about the upload",
     )
-    outputs.add_argument("--json", action="store_true", help="print one JSON object about the upload")
     _add_storage(parser)
     add_general(parser)
     return parser
 
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:
-    group = add_scope(parser)
-    group.add_argument("--destination", metavar="DIR", help="store in this buffer directory instead")
-    add_modes(
-        group,
+    group = add_storage(
+        parser,
+        destination="store in this buffer directory instead",
         copy="copy the files into the store (default)",
         hard="link them into a store on the same file system; they become read-only, and must never be changed",
         symbolic="store symbolic links; the files must never be moved, deleted or changed",

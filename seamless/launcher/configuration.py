@@ -5,11 +5,11 @@ Key and command are templates (`templates`); a command is split into words once 
 
 from __future__ import annotations
 
+import _socket  # the part of `socket` that is written in C: the rest takes long to import
 import json
 import os
 import re
 import shlex
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -231,9 +231,9 @@ def is_host(text: str) -> bool:
     >>> [is_host(text) for text in ("a-b.example", "10.0.0.1", "fe80::1%eth0", "user@host", "-x", "a_b")]
     [True, True, True, False, False, False]
     """
-    for family, address in ((socket.AF_INET, text), (socket.AF_INET6, text.partition("%")[0])):
+    for family, address in ((_socket.AF_INET, text), (_socket.AF_INET6, text.partition("%")[0])):
         try:
-            socket.inet_pton(family, address)
+            _socket.inet_pton(family, address)
             return True
         except (OSError, ValueError):
             continue

@@ -6,9 +6,11 @@ Never follows a redirect, never uses a proxy. Everything but a 2xx answer counts
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
 
 PROBE_SECONDS = 10.0
 HTTP_STATUS = "HTTP status"  # how the problem of an answer begins that is HTTP, but no 2xx
@@ -121,6 +123,8 @@ def _ask(host: str, port: int, target: str | None, timeout: float, launch_id: st
 
 def _connect(host: str, port: int, timeout: float) -> socket.socket:
     """Connect to the first address of `host` that answers. Numeric addresses are not looked up."""
+    import socket  # takes long to import, and a service that has just answered is not asked
+
     host = host.strip("[]")
     if host.replace(".", "").isdigit():
         addresses = [(socket.AF_INET, (host, port))]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import select
 import shlex
-import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -179,6 +178,8 @@ def stop_process(leader: Member, *, patience: float = INTERRUPT_SECONDS) -> bool
 
     Returns whether SIGKILL was needed for the process. Raises PermissionError if it may not be signalled. Blocks.
     """
+    import signal  # takes long to import, and most callers only look
+
     followers = session_members(leader)[:-1]
     needed = False
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -210,6 +211,8 @@ def _signal_group(leader: Member, number: int) -> None:
 
 
 def _end_followers(followers: list[Member], patience: float) -> None:
+    import signal
+
     for number in (signal.SIGTERM, signal.SIGKILL):
         living = [member for member in followers if is_same_process(*member)]
         for member in living:

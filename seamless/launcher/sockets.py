@@ -6,7 +6,6 @@ Asked over netlink; where that is not to be had, in /proc/net, which may take mi
 from __future__ import annotations
 
 import os
-import socket
 import struct
 
 from seamless.launcher.processes import Member, session_members
@@ -29,6 +28,8 @@ def listening_inodes(port: int) -> set[int]:
 
 
 def _from_netlink(port: int) -> set[int]:
+    import socket  # takes long to import, and most callers never come here
+
     inodes: set[int] = set()
     wanted = struct.pack(">H", port)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:

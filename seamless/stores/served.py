@@ -41,6 +41,7 @@ class ServedDirectory(BufferDirectory):
         self._new_hash = new_hash
         self._empty = new_hash().hexdigest()
         self._lengths: dict[str, int] = {}
+        self.max_ratio: float | None = None  # bytes that each of an upload may become when it is decompressed
         self.recent = 60.0  # seconds in which a file that is already there may not have reached the disk
 
     def locked(self, checksum: Checksum) -> bool:
@@ -133,7 +134,14 @@ class ServedDirectory(BufferDirectory):
 
     def _upload(self, checksum: Checksum, form: str, limit: int | None = None) -> Upload:
         return Upload(
-            self._layout, self._verdicts, checksum, form, durable=self.durable, new_hash=self._new_hash, limit=limit
+            self._layout,
+            self._verdicts,
+            checksum,
+            form,
+            durable=self.durable,
+            new_hash=self._new_hash,
+            limit=limit,
+            max_ratio=self.max_ratio,
         )
 
     def _digest_of(self, raw: io.FileIO, suffix: str) -> bytes:

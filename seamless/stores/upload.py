@@ -15,6 +15,8 @@ from seamless.stores.incoming import Group, new_file
 from seamless.stores.layout import LENGTH, Layout
 from seamless.stores.verify import CHUNK, NewHash, Verdicts
 
+_ANY_RATIO = 1 << 30  # bytes up to which no ratio is too large: it takes a second to find them wrong
+
 
 class PayloadError(ValueError):
     """Compressed data is damaged, cut short, followed by something else, or too large when decompressed."""
@@ -36,9 +38,10 @@ class Upload:
         durable: bool,
         new_hash: NewHash = hashlib.sha256,
         limit: int | None = None,
+        max_ratio: float | None = None,
     ):
         self.checksum, self.form = checksum, form
-        self._layout, self._durable, self._limit = layout, durable, limit
+        self._layout, self._durable, self._limit, self._max_ratio = layout, durable, limit, max_ratio
         self._new_hash, self._hasher, self._length = new_hash, new_hash(), 0
         self._group = Group(layout, verdicts, durable=durable)
         self._fd, self._path = -1, ""
@@ -93,16 +96,24 @@ class Upload:
     def _decompress(self) -> None:
         from seamless.compression_utils import open_decompressed
 
+        most = self._most(os.lseek(self._fd, 0, os.SEEK_END))
         os.lseek(self._fd, 0, os.SEEK_SET)
         view = memoryview(bytearray(CHUNK))
         source = io.FileIO(os.dup(self._fd))
         try:
-            with open_decompressed(source, self.form, max_size=self._limit) as file:  # type: ignore[arg-type]
+            with open_decompressed(source, self.form, max_size=most) as file:  # type: ignore[arg-type]
                 while n := file.readinto(view):  # type: ignore[attr-defined]
                     self._hasher.update(view[:n])
                     self._length += n
         except (ValueError, EOFError) as exc:
             raise PayloadError(str(exc)) from exc
+
+    def _most(self, compressed: int) -> int | None:
+        """Return how many bytes so many compressed ones may become."""
+        limits = [] if self._limit is None else [self._limit]
+        if self._max_ratio is not None:
+            limits.append(max(_ANY_RATIO, int(compressed * self._max_ratio)))
+        return min(limits, default=None)
 
     def _write_length(self) -> str:
         """Write the sidecar that tells the uncompressed length, unless the plain form does; return its path."""

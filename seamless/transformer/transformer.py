@@ -25,6 +25,7 @@ from seamless.transformer.transformation import Transformation
 from seamless.transformer.wrappers import ArgsWrapper, CelltypesWrapper, GlobalsWrapper, ModulesWrapper
 
 _DIRECTORY_CELLTYPES = ("folder", "deepfolder")
+_LARGE = 1 << 20  # bytes
 _SLOT = "\\" * 64  # where a checksum goes; no pin text contains it, as JSON quotes every backslash in pairs
 
 
@@ -379,7 +380,10 @@ class DirectTransformer(Transformer):
             pin = pins[name] = make_pin(name, celltype, value)
             if type(pin.source) is not Buffer or pin.leaves or celltype in _DIRECTORY_CELLTYPES:
                 return None, pins, False
-            hexes.append(sha256(pin.source.content).hexdigest())
+            source = pin.source
+            # A large buffer is hashed once for all: it is not the cached call that it slows down.
+            small = len(source) < _LARGE
+            hexes.append(sha256(source.content).hexdigest() if small else source.get_checksum().hex())
         pieces = self._identity_pieces(tuple(pins), pins)
         text = pieces[0] + "".join([h + p for h, p in zip(hexes, pieces[1:], strict=True)])
         if session.closed:

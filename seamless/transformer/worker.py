@@ -96,8 +96,7 @@ class _Spawned:
             executor.workers  # noqa: B018  at once: who asks for workers is about to need them
         self.executor, self.configured = executor, configured
         seam.executor = executor
-        # Beside the steps that are executed, as many that are prepared.
-        pool.limit = max(default_threads(), 2 * executor.size)
+        pool.limit = max(pool.limit, 2 * executor.size)  # also before the pool is made, for those who plan ahead
         session.close_required = True
         session.unclosed = "worker processes were still there when the program ended; call seamless.close() before that"
         if shutdown_workers not in session.on_close:

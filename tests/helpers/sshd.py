@@ -193,7 +193,7 @@ class Sshd:
         found, pending = [], [self.process.pid]
         while pending:
             parent = pending.pop()
-            children = [pid for pid in processes() if parent_of(pid) == parent and b"sshd" in words_of(pid)]
+            children = [pid for pid in processes() if parent_of(pid) == parent and name_of(pid) == "sshd"]
             found += children
             pending += children
         return found
@@ -287,6 +287,14 @@ def words_of(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def name_of(pid: int) -> str:
+    """Return what the kernel calls a process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def parent_of(pid: int) -> int | None:

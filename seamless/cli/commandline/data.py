@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     Kind = Literal["file", "directory"]
     Mapping = Literal["literal", "strip", "extension"]
 
+# In the place of the checksum of an input that a step of a queue is still to make.
+PROMISED = "promised"
+
 
 class Record:
     """Base of the data classes: equality and repr by the slots."""
@@ -98,7 +101,8 @@ class Input(Record):
     """A file or directory pin.
 
     `path`: the local path, None if there is only a sidecar; `checksum`: hex from the sidecar or interface file, None
-    if the caller has to compute it; with both, a file must agree with its sidecar (a directory is not compared).
+    if the caller has to compute it, PROMISED if there is none yet; with both, a file must agree with its sidecar (a
+    directory is not compared).
     `position`: 1-based number of the argument, None if it is no word of the command line.
     """
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from seamless.cli.commandline.data import Kind
     from seamless.cli.commandline.interface import Declared, Interface
+    from seamless.cli.commandline.typing import Promises
 
 __all__ = ["Input", "Plan", "PlanOptions", "Target", "make_plan"]
 
@@ -39,13 +40,15 @@ def make_plan(
     cwd: str | None = None,
     wait_future: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
+    promises: Promises | None = None,
 ) -> Plan:
     """Analyse the command line; names are relative to `cwd` (None: the current directory).
 
     `wait_future(path)` is called for an input that is being computed, and must return when it is there. `warn` gets
-    each warning at once; without it they are in the plan. Raises UsageError for every mistake.
+    each warning at once; without it they are in the plan. An input of `promises` has the checksum PROMISED. Raises
+    UsageError for every mistake.
     """
-    planner = _Planner(options, cwd, wait_future, warn)
+    planner = _Planner(options, cwd, Finder(cwd, wait_future, promises), warn)
     planner.analyse()
     return planner.result()
 
@@ -57,13 +60,13 @@ class _Planner:
         self,
         options: PlanOptions,
         cwd: str | None,
-        wait_future: Callable[[str], None] | None,
+        finder: Finder,
         warn: Callable[[str], None] | None,
     ) -> None:
         self.options = options
         self.given_cwd = cwd
         self.cwd = os.path.abspath(cwd) if cwd is not None else os.getcwd()
-        self.finder = Finder(cwd, wait_future)
+        self.finder = finder
         self.mapper = Mapper(options.mapping, self.cwd, self._base())
         self.warnings: list[str] = []
         self.warn = warn if warn is not None else self.warnings.append
@@ -232,12 +235,24 @@ class _Planner:
         options = self.options
         if not options.inputs and not options.input_files:
             return
-        from seamless.cli.commandline.declarations import expand_pattern, read_input_files
+        from seamless.cli.commandline.declarations import read_input_files
 
         given = [(name, "") for name in options.inputs]
         for name, origin in given + read_input_files(options.input_files, self.given_cwd):
-            self.declared += [(found, origin) for found in expand_pattern(name, self.given_cwd)]
+            self.declared += [(found, origin) for found in self._expanded(name)]
         self.declared_paths = {self.mapper.absolute(os.path.expanduser(name)) for name, _ in self.declared}
+
+    def _expanded(self, name: str) -> list[str]:
+        """Return the names that a pattern stands for, of files that are there and of promised ones."""
+        from seamless.cli.commandline.declarations import expand_pattern
+
+        found, promises = expand_pattern(name, self.given_cwd), self.finder.promises
+        promised = promises.matching(self.mapper.absolute(name)) if promises is not None else []
+        if not promised:
+            return found
+        names = {path: path for path in promised}
+        names |= {self.mapper.absolute(other): other for other in found if other != name}
+        return [names[path] for path in sorted(names)]
 
     # --- words --------------------------------------------------------------------------------------------------
 

@@ -8,16 +8,26 @@ from __future__ import annotations
 import os
 import stat
 
-from seamless.cli.commandline.data import Record
+from seamless.cli.commandline.data import PROMISED, Record
 from seamless.cli.commandline.line import place
 from seamless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from seamless.cli.commandline.data import Kind
     from seamless.cli.commandline.line import Word
+
+    class Promises(Protocol):
+        """What steps that have not run yet will make."""
+
+        def promised(self, path: str) -> bool:
+            """Tell whether the file or directory at this absolute path, or a part of it, is still to be made."""
+
+        def matching(self, pattern: str) -> list[str]:
+            """Return the promised absolute paths that an absolute pattern stands for."""
 
 SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/usr")
 # Words that bash answers itself, so that a file of that name is never the command that is run.
@@ -67,9 +77,15 @@ class Argument(Record):
 class Finder:
     """Looks names up relative to a directory (None: the current one)."""
 
-    def __init__(self, directory: str | None = None, wait_future: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | None = None,
+        wait_future: Callable[[str], None] | None = None,
+        promises: Promises | None = None,
+    ) -> None:
         self.directory = directory
         self.wait_future = wait_future
+        self.promises = promises
 
     def local(self, name: str) -> str:
         """Return the path under which this process reaches `name`."""
@@ -78,7 +94,8 @@ class Finder:
     def find(self, name: str, described: str, *, expand: bool = True) -> Found | None:
         """Return what `name` stands for, None if it is neither a file nor a directory and has no sidecar.
 
-        Waits for `name.FUTURE`. Raises UsageError, beginning with `described`, for an invalid sidecar.
+        Waits for `name.FUTURE`; what is promised is found without waiting. Raises UsageError, beginning with
+        `described`, for an invalid sidecar.
         """
         if not name or "\0" in name:
             return None
@@ -86,6 +103,8 @@ class Finder:
             name = os.path.expanduser(name)
         path = self.local(name)
         stem = path.rstrip("/") or path
+        if self.promises is not None and self.promises.promised(os.path.abspath(path)):
+            return Found("directory" if path.endswith("/") or os.path.isdir(path) else "file", path, PROMISED, name)
         if os.path.exists(stem + ".FUTURE") and self.wait_future is not None:
             self.wait_future(stem + ".FUTURE")
         if stem.endswith((".gz", ".zst")):

@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from seamless.checksum import Checksum
+from seamless.cli.commandline.data import PROMISED
 from seamless.errors import CacheMissError, SeamlessError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _SMALL = 1 << 20  # bytes; files up to this size are hashed in one go
 
 
 class HashedInput:
-    """An input and its checksum (hex).
+    """An input and its checksum (hex), which is None for a promised one.
 
     Of a directory that is here, `index` maps keys and `paths` the paths of its files to their checksums; `raw`: its
     compressed files are taken as they are.
@@ -31,7 +32,7 @@ class HashedInput:
 
     __slots__ = ("checksum", "index", "kind", "name", "path", "paths", "raw", "size")
 
-    def __init__(self, entry: Input, checksum: str, size: int | None):
+    def __init__(self, entry: Input, checksum: str | None, size: int | None):
         self.name, self.kind, self.path = entry.name, entry.kind, entry.path
         self.checksum = checksum
         self.size = size  # bytes on disk; None if only the checksum is known
@@ -56,6 +57,8 @@ def hash_inputs(entries: Sequence[Input], messages: Messages) -> list[HashedInpu
 
 
 def _hash_input(entry: Input, messages: Messages) -> HashedInput:
+    if entry.checksum == PROMISED:
+        return HashedInput(entry, None, None)
     if entry.path is None:
         assert entry.checksum is not None
         return HashedInput(entry, entry.checksum, None)
@@ -68,7 +71,7 @@ def _hash_input(entry: Input, messages: Messages) -> HashedInput:
     return hashed
 
 
-def _disagreement(entry: Input, found: str) -> str:
+def _disagreement(entry: Input, found: str | None) -> str:
     from seamless.compression_utils import strip_compression_suffix
 
     assert entry.path is not None
@@ -173,6 +176,8 @@ def store_inputs(inputs: Sequence[HashedInput], store: Storage, *, again: bool =
     """
     count = total = 0
     for entry in inputs:
+        if entry.checksum is None:
+            continue
         if entry.path is None:
             _require(entry, store)
             continue
@@ -209,6 +214,7 @@ def _ingest(store: Storage, path: str, checksum: str, *, raw: bool) -> int:
 
 def _require(entry: HashedInput, store: Storage) -> None:
     """Raise UsageError unless the content of an input that is known by its checksum only can be had."""
+    assert entry.checksum is not None
     checksum = Checksum(entry.checksum)
     if entry.kind == "file":
         if not store.buffers.has([checksum])[0] and not _recomputed(checksum):

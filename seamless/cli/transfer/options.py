@@ -22,7 +22,17 @@ def add_scope(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def add_modes(group: argparse._ArgumentGroup, *, copy: str, hard: str, symbolic: str, incremental: str) -> None:
+def add_storage(
+    parser: argparse.ArgumentParser, *, destination: str, copy: str, hard: str, symbolic: str, incremental: str
+) -> argparse._ArgumentGroup:
+    """Add which store is meant, and how files and buffers share their bytes; return the group (Storage)."""
+    group = add_scope(parser)
+    group.add_argument("--destination", metavar="DIR", help=destination)
+    _add_modes(group, copy=copy, hard=hard, symbolic=symbolic, incremental=incremental)
+    return group
+
+
+def _add_modes(group: argparse._ArgumentGroup, *, copy: str, hard: str, symbolic: str, incremental: str) -> None:
     """Add `--copy`, `--hardlink`, `--symlink` and `--incremental`, each with its explanation."""
     modes = group.add_mutually_exclusive_group()
     modes.add_argument("--copy", dest="mode", action="store_const", const="copy", help=copy)
@@ -38,10 +48,11 @@ def add_policies(group: argparse._ArgumentGroup, *, skip: str, verify: str, repa
         policies.add_argument(f"--dest-{name}", dest="policy", action="store_const", const=name, help=text)
 
 
-def add_confirmation(group: argparse._ArgumentGroup, *, yes: str, no: str) -> None:
-    """Add `-y` and `-n`; `confirm` is None, "yes" or "no"."""
+def add_confirmation(group: argparse._ArgumentGroup, *, yes: str, no: str, json: str) -> None:
+    """Add `-y` and `-n`; `confirm` is None, "yes" or "no". And `--json`."""
     group.add_argument("-y", "--yes", dest="confirm", action="store_const", const="yes", help=yes)
     group.add_argument("-n", "--no", dest="confirm", action="store_const", const="no", help=no)
+    group.add_argument("--json", action="store_true", help=json)
 
 
 def check_storage(options: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from seamless.launcher.grammar import HELPERS, MAX_LENGTH, GrammarError, Invocation, parse, wants_help, wants_version
 from seamless.launcher.guard.paths import PathPolicy
-from seamless.launcher.guard.probes import judge_port, judge_url
 from seamless.launcher.guard.refusals import Rejected
 from seamless.launcher.guard.settings import Settings
 from seamless.launcher.guarded import OPTION, Guarded
@@ -92,10 +91,10 @@ def _judged(call: Invocation, settings: Settings) -> tuple[Invocation, Guarded]:
 
         return judge_launch(call, settings)
     else:
-        if call.helper == "rhl-verify-port":
-            call = judge_port(call)
-        elif call.helper == "rhl-handshake":
-            call = judge_url(call)
+        if call.helper in ("rhl-verify-port", "rhl-handshake"):
+            from seamless.launcher.guard.probes import judge_port, judge_url
+
+            call = judge_port(call) if call.helper == "rhl-verify-port" else judge_url(call)
         elif call.helper == "rhl-rm" and ("server" in call.options or "client" not in call.options):
             _refuse_to_orphan(call.words)
         return call, Guarded()

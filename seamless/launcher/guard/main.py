@@ -10,6 +10,7 @@ from seamless.errors import SeamlessError
 from seamless.launcher.guard import audit, environment
 from seamless.launcher.guard.authorized import NOTE, authorized_line
 from seamless.launcher.guard.deciding import Decision, decide, split_command
+from seamless.launcher.guard.manual import build_parser, help_text
 from seamless.launcher.guard.refusals import BadSetting, Rejected
 from seamless.launcher.guard.settings import Settings, parse_settings
 from seamless.version import __version__
@@ -18,31 +19,7 @@ MODULE = "seamless.launcher.guard.main"
 HELPERS_MODULE = "seamless.launcher.helpers.main"
 _FAILURE = 1
 
-HELP = """\
-rhl-guard: this program is an SSH guard for remote-http-launcher.
-It is the forced command of a key: it lets a client call the helpers rhl-*, and nothing else.
-
-Path policy (one of these; without one no helper that gets a path may be called):
-  --data-roots FILE            only directories in those that FILE lists, one a line
-  --clear-policy seamless      clear only what seamless.db or .HASHSERVER_PREFIX marks
-  --clear-policy marker:NAME   clear only what a file NAME marks
-  --permissive-paths           any directory that is not one of the system
-
-Further limits:
-  --services A,B               only these services may be started
-  --allow-helpers A,B          only these helpers may be called
-  --image-roots FILE           container images in the directories that FILE lists may be used
-  --max-services N             how many services may run at once (default: 100)
-  --read-only                  nothing may be started, stopped, cleared or removed
-  --bind-loopback              services listen on 127.0.0.1, whatever the client wants
-
-To install, add the line that this prints to ~/.ssh/authorized_keys:
-  rhl-guard --data-roots FILE --print-authorized-key KEY.pub
-With --without-tunnels the key cannot forward connections either.
-
-To test a command:
-  SSH_ORIGINAL_COMMAND="rhl-ps" rhl-guard --permissive-paths
-"""
+__all__ = ["build_parser", "main"]
 
 Execute = Callable[[Sequence[str], Mapping[str, str]], None]
 
@@ -58,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, *, execute: Execute | None = No
     if execute is None and not environment.is_isolated():
         _execute(environment.program(MODULE, arguments), environment.guard_environment(os.environ))
     if list(arguments) in (["-h"], ["--help"]):
-        sys.stdout.write(HELP)
+        sys.stdout.write(help_text())
         return 0
     if list(arguments) == ["--version"]:
         sys.stdout.write(f"rhl-guard {__version__}\n")
@@ -75,7 +52,7 @@ def main(arguments: Sequence[str] | None = None, *, execute: Execute | None = No
         return _refuse(f"configuration error: {exc}", [os.environ.get("SSH_ORIGINAL_COMMAND", "")])
     command = os.environb.get(b"SSH_ORIGINAL_COMMAND", b"")
     if not command:
-        sys.stderr.write(HELP)
+        sys.stderr.write(help_text())
         return _FAILURE
     return _guard(command, settings, execute or _execute)
 

@@ -40,16 +40,42 @@ class Settings(NamedTuple):
     arguments: tuple[str, ...] = ()
 
 
-_FLAGS = ("--permissive-paths", "--read-only", "--bind-loopback", "--without-tunnels")
-_VALUES = {
-    "--data-roots": "a path",
-    "--clear-policy": "a value",
-    "--services": "names separated by commas",
-    "--allow-helpers": "names separated by commas",
-    "--image-roots": "a path",
-    "--max-services": "a number",
-    "--print-authorized-key": "the file of a public key",
+class Flag(NamedTuple):
+    """A flag of the guard; `wanted` says what its value is, and is empty if it has none."""
+
+    metavar: str
+    wanted: str
+    help: str
+
+
+FLAGS: Mapping[str, Mapping[str, Flag]] = {
+    "Path policy (one of these; without one no helper that gets a path may be called)": {
+        "--data-roots": Flag("FILE", "a path", "only directories in those that FILE lists, one a line"),
+        "--clear-policy": Flag(
+            "POLICY",
+            "a value",
+            "clear and list only what is marked. seamless: by seamless.db or .HASHSERVER_PREFIX; "
+            "marker:NAME: by a file NAME",
+        ),
+        "--permissive-paths": Flag("", "", "any directory that is not one of the system"),
+    },
+    "Further limits": {
+        "--services": Flag("A,B", "names separated by commas", "only these services may be started"),
+        "--allow-helpers": Flag("A,B", "names separated by commas", "only these helpers may be called"),
+        "--image-roots": Flag("FILE", "a path", "container images in the directories that FILE lists may be used"),
+        "--max-services": Flag("N", "a number", f"how many services may live at once (default: {MAX_SERVICES})"),
+        "--read-only": Flag("", "", "nothing may be started, stopped, cleared or removed"),
+        "--bind-loopback": Flag("", "", "services listen on 127.0.0.1, whatever the client wants"),
+    },
+    "Installation": {
+        "--print-authorized-key": Flag(
+            "KEYFILE", "the file of a public key", "print the line for authorized_keys with this key, and end"
+        ),
+        "--without-tunnels": Flag("", "", "let the key that is printed forward no connections"),
+    },
 }
+_VALUES = {name: flag.wanted for group in FLAGS.values() for name, flag in group.items() if flag.wanted}
+_FLAGS = frozenset(name for group in FLAGS.values() for name in group) - set(_VALUES)
 _FOR_LINE = ("--print-authorized-key", "--without-tunnels")
 _POLICIES = ("--data-roots", "--clear-policy", "--permissive-paths")
 

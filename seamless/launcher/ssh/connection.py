@@ -87,10 +87,10 @@ class SSHConnection:
         return run_helper(self, words, timeout=timeout, data=data, on_line=on_line)
 
     def drop(self) -> None:
-        """Give up the shared connection, so that the next command makes a new one."""
+        """Leave the shared connection to the commands that use it now; the next one makes a new one."""
         path = control_path(self.host)
         if path is not None:
-            argv = [*ssh_program(), "-o", f"ControlPath={path}", "-O", "exit", "--", self.host]
+            argv = [*ssh_program(), "-o", f"ControlPath={path}", "-O", "stop", "--", self.host]
             try:
                 run_process(argv, timeout=5.0, data=None, on_line=None)
             except (OSError, TimedOut):

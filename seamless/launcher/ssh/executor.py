@@ -23,8 +23,8 @@ from seamless.launcher.executor import Ensured
 from seamless.launcher.observers import Observer, Phase
 from seamless.launcher.ssh.arguments import differences, ensure_words, json_object
 from seamless.launcher.ssh.connection import Completed, SSHConnection
-from seamless.launcher.ssh.reach import vouched_state
-from seamless.launcher.statefile import State, check_running
+from seamless.launcher.ssh.reach import WARM_SECONDS, ask, described_state
+from seamless.launcher.statefile import State, check_running, read_state_or_none
 
 _MORE_SECONDS = 120.0  # than the service may take to start: for whatever else there is to do
 _STOP_SECONDS = 60.0
@@ -43,9 +43,12 @@ class SSHExecutor:
         self.host, self.connection_file, self.on_mismatch = host, connection_file, on_mismatch
         self.name = f"SSHExecutor[{host}]"
         self.connection = SSHConnection(host)
+        self._asked = False
 
     def ensure(self, config: Configuration, observer: Observer) -> Ensured:
         """Have exactly one service of this key run and answer there; start it if there is none."""
+        if not self._asked and self.connection_file:
+            self.vouches(config, read_state_or_none(self.connection_file) or {})
         try:
             return _Ensuring(self, config, observer).run()
         except HelperMissing as exc:
@@ -61,7 +64,14 @@ class SSHExecutor:
 
     def vouches(self, config: Configuration, payload: Mapping[str, Any]) -> State | None:
         """Return what `payload` tells of the state if the service answers there, asked once and without SSH."""
-        return vouched_state(config, payload, self.connection_file)
+        self._asked = True
+        state = described_state(config, payload, self.connection_file)
+        if state is None:
+            return None
+        answer = ask(config, payload, WARM_SECONDS)
+        if answer.problem.startswith("no answer"):
+            self.connection.drop()  # it goes the same way, and would make every command wait for its end
+        return state if answer.healthy else None
 
     def differences(self, config: Configuration, state: Mapping[str, Any]) -> list[str]:
         """Return how a running service differs from what `config` would start, one line each."""

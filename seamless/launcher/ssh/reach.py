@@ -15,7 +15,7 @@ from seamless.launcher.processes import Member, owner, start_time
 from seamless.launcher.statefile import State, is_port, secondary_ports
 
 LISTENER = "127.0.0.1"
-WARM_SECONDS = 2.0  # for a service that has answered before; one that does not is looked at on its machine
+WARM_SECONDS = 1.5  # for a service that has answered before; one that does not is looked at on its machine
 MONITOR_MODULE = "seamless.launcher.ssh.monitor"
 _HANDED_ON = ("parameters", "meta", "token", "launch_id")
 _WITHOUT_HANDSHAKE = HandshakeConfig("/")
@@ -82,16 +82,13 @@ def monitor_of(payload: Mapping[str, Any], path: str) -> Member | None:
     return Member(pid, started) if is_monitor and started is not None else None
 
 
-def vouched_state(config: Configuration, payload: Mapping[str, Any], path: str) -> State | None:
-    """Return what a connection file tells of the state if it is for `config` and the service answers, asked once."""
+def described_state(config: Configuration, payload: Mapping[str, Any], path: str) -> State | None:
+    """Return what a connection file tells of the state if it is for `config`, and its tunnel is there."""
     if config.tunnel:
         good = payload.get("tunneled-host") == config.ssh_target and monitor_of(payload, path) is not None
     else:
         good = payload.get("hostname") == config.hostname and "tunneled-host" not in payload
-    state = state_of(payload) if good else None
-    if state is None or not ask(config, payload, WARM_SECONDS).healthy:
-        return None
-    return state
+    return state_of(payload) if good else None
 
 
 def ask(config: Configuration, payload: Mapping[str, Any], seconds: float) -> Answer:

@@ -23,17 +23,6 @@ class SetResult(NamedTuple):
     sender: object = ""
 
 
-class DeleteResult(NamedTuple):
-    """Forget the result of a transformation; who did so is noted."""
-
-    transformation: Checksum
-    sender: object = ""
-
-    def __call__(self, results: ResultDatabase) -> None:
-        if not results.delete_result(self.transformation, client=str(self.sender)):
-            raise RefusedError(404, requests.UNKNOWN_KEY)
-
-
 Write = SetResult | Callable[[ResultDatabase], Any]
 
 
@@ -44,7 +33,7 @@ def prepare(request: Request, sender: object = "") -> Write:
         name = requests.checksum(request)
         return SetResult(name, requests.checksum(request, "value", requests.MALFORMED_RESULT), sender)
     if kind == "delete":
-        return DeleteResult(requests.checksum(request), sender)
+        return _delete(requests.checksum(request), sender)
     preparer = WRITES.get(kind)
     if preparer is not None:
         return preparer(request)
@@ -53,6 +42,14 @@ def prepare(request: Request, sender: object = "") -> Write:
     if kind != "protocol":
         requests.checksum(request)
     raise RefusedError(400, requests.UNKNOWN_TYPE)
+
+
+def _delete(name: Checksum, sender: object) -> Write:
+    def write(results: ResultDatabase) -> None:
+        if not results.delete_result(name, client=str(sender)):
+            raise RefusedError(404, requests.UNKNOWN_KEY)
+
+    return write
 
 
 def _metadata(request: Request) -> Write:

@@ -198,12 +198,14 @@ class HashserverService(Service):
     def status(self) -> dict[str, Any]:
         """Return what `/status` shows of the hashserver."""
         directories = [directory.name for directory in self.storage.directories]
+        quota = self.storage.quota
         return {
             "directory": directories[0],
             "extra_directories": directories[1:],
             "writable": self.settings.writable,
             "stored": self._writer.stored,
             "received_bytes": self._writer.received,
+            **({} if quota is None else {"quota_bytes": quota.limit, "used_bytes": quota.used}),
             **self.pending.counts(),
         }
 
@@ -221,6 +223,9 @@ class HashserverService(Service):
             "Small buffers that were sent without waiting for a disk.",
             self._reader.quick_reads,
         )
+        if self.storage.quota is not None:
+            yield "quota_bytes", "gauge", "Bytes that the buffers may take.", self.storage.quota.limit
+            yield "used_bytes", "gauge", "Bytes that the buffers take, as far as it is known.", self.storage.quota.used
         yield "uploads", "gauge", "Uploads in progress.", counts["uploads"]
         yield "promises", "gauge", "Promises that stand.", counts["promises"]
         yield "waiting", "gauge", "Readers that wait for a buffer to come.", counts["waiting"]

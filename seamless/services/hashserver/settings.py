@@ -16,6 +16,7 @@ ALGORITHMS: dict[str, NewHash] = {"sha-256": hashlib.sha256, "sha3-256": hashlib
 DURABILITIES = ("none", "file", "full")
 LOCK_TIMEOUT = 120.0  # seconds
 MAX_BATCH = 1_000_000
+MAX_RATIO = 1000.0  # bytes that one compressed byte may become
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Settings:
     durability: str = "file"
     max_body: int | None = None
     max_batch: int = MAX_BATCH
+    quota: int | None = None
+    max_ratio: float = MAX_RATIO
 
     def __post_init__(self) -> None:
         if self.layout is not None:
@@ -39,6 +42,8 @@ class Settings:
         _one_of("durability", self.durability, DURABILITIES)
         if not 0 < self.lock_timeout < float("inf"):
             raise UsageError(f"the lock timeout must be a number of seconds greater than 0, not {self.lock_timeout:g}")
+        if not self.max_ratio >= 1:
+            raise UsageError(f"the ratio of decompression must be a number of at least 1, not {self.max_ratio:g}")
         if self.max_batch < 1:
             raise UsageError(f"at least one checksum must be allowed in a request, not {self.max_batch}")
 
@@ -56,6 +61,8 @@ def from_options(options: Any) -> Settings:
         durability=options.durability,
         max_body=options.max_body,
         max_batch=options.max_batch,
+        quota=options.quota,
+        max_ratio=options.max_ratio,
     )
 
 

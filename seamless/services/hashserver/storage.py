@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
+from seamless.services.hashserver.quota import Quota, Room
 from seamless.services.hashserver.settings import ALGORITHMS, Settings
 from seamless.stores.errors import NotAFileError
 from seamless.stores.filesystem import on_network
@@ -50,6 +51,10 @@ class Storage:
             directory.lock_timeout = settings.lock_timeout
         if settings.durability == "full":
             self.main.recent = float("inf")
+        self.main.max_ratio = settings.max_ratio
+        self.quota = None
+        if settings.quota is not None and settings.writable:
+            self.quota = Quota(settings.quota, lambda: self.main.stats()["bytes"], where=self.main.name)
         # Only where opening a file takes no time may it be done without a thread.
         self.is_local = not on_network(self.main.name)
         if settings.writable:
@@ -112,16 +117,25 @@ class Storage:
         """Store a small buffer; False if that form is already there. Raises what `Upload.finish` raises."""
         if self.main.has_form(checksum, form):
             return False
-        upload = self.main.upload(checksum, form, limit=limit)
-        try:
-            upload.write(body)
-            upload.finish()
-        finally:
-            upload.abort()
+        with self.room() as room:
+            room.grow(len(body))
+            upload = self.main.upload(checksum, form, limit=limit)
+            try:
+                upload.write(body)
+                upload.finish()
+            finally:
+                upload.abort()
+            room.keep()
         return True
 
+    def room(self) -> Room:
+        """Return what an upload takes of the quota: nothing yet."""
+        return Room(self.quota)
+
     def sweep(self) -> None:
-        """Remove what writers that died have left behind."""
+        """Remove what writers that died have left behind, and measure what is there if that matters."""
+        if self.quota is not None:
+            self.quota.measure()
         try:
             count = self.main.sweep(SWEEP_OLDER)
         except (StoreError, OSError) as exc:

@@ -23,6 +23,7 @@ from seamless.services.common.asgi import content_length, send_empty
 from seamless.services.common.quick import Deliver, QuickAnswer, quick_text
 from seamless.services.hashserver.negotiation import body_form
 from seamless.services.hashserver.pending import Pending
+from seamless.services.hashserver.quota import Room
 from seamless.services.hashserver.storage import Storage
 from seamless.stores.upload import PayloadError, Upload
 
@@ -76,7 +77,7 @@ class Writer:
                 self.received += len(body)
                 new = await self._store(checksum, form, body)
             else:
-                new = await self._receive(receive, checksum, form)
+                new = await self._receive(receive, checksum, form, length)
         except (BufferCorruptionError, PayloadError) as exc:
             await send_text(send, 400, self._refusal(exc))
             return
@@ -102,12 +103,20 @@ class Writer:
     def _store(self, checksum: Checksum, form: str, body: bytes) -> asyncio.Future[bool]:
         return self._run(self._storage.store, checksum, form, body, self._limit)
 
-    async def _receive(self, receive: Receive, checksum: Checksum, form: str) -> bool:
+    async def _receive(self, receive: Receive, checksum: Checksum, form: str, length: int | None) -> bool:
         """Store a body of any length; False if that form is already there, and nothing of the body is read then."""
         main = self._storage.main
         if await self._run(main.has_form, checksum, form):
             return False
-        upload = await self._run(lambda: main.upload(checksum, form, limit=self._limit))
+        with self._storage.room() as room:
+            await self._run(room.grow, length or 0)
+            upload = await self._run(lambda: main.upload(checksum, form, limit=self._limit))
+            await self._fill(receive, upload, room if length is None else None)
+            room.keep()
+        return True
+
+    async def _fill(self, receive: Receive, upload: Upload, room: Room | None) -> None:
+        """Receive a body and finish the upload of it, or leave nothing behind. `room`: is to grow with the body."""
         writing: asyncio.Future[None] | None = None
         try:
             pieces: list[bytes] = []
@@ -126,7 +135,7 @@ class Writer:
                 if size >= CHUNK or not more:
                     if writing is not None:  # while one chunk is written the next one arrives, but not two
                         await writing
-                    writing = self._run(_write, upload, pieces)
+                    writing = self._run(_write, upload, pieces, room)
                     pieces, size = [], 0
             if writing is not None:
                 await writing
@@ -135,11 +144,13 @@ class Writer:
             if writing is not None and not writing.done():
                 await asyncio.wait((writing,))
             await self._run(upload.abort)
-        return True
 
     def _run(self, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._pool, func, *args)
 
 
-def _write(upload: Upload, pieces: list[bytes]) -> None:
-    upload.write(b"".join(pieces))
+def _write(upload: Upload, pieces: list[bytes], room: Room | None) -> None:
+    data = b"".join(pieces)
+    if room is not None:
+        room.grow(len(data))
+    upload.write(data)

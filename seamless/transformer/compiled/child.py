@@ -1,8 +1,8 @@
 """The process that compiled code runs in: a program of its own, which imports nothing of Seamless.
 
-`child.py FD PLACE DIRECTORY...`: a server that does nothing but fork. It removes the directory PLACE at its end. Each of its children loads one module, makes one
-call, and ends: no call sees the static variables of another one, and a crash is the end of that child only.
-The server ends, with all children, when the other end of its socket is closed.
+`child.py FD PLACE DIRECTORY...`: a server that does nothing but fork. Each of its children loads one module, makes
+one call, and ends: no call sees the static variables of another one, and a crash is the end of that child only. The
+server ends, with all children, when the other end of its socket is closed; it removes the directory PLACE then.
 
 To the server: marshal of ("fork", id, path to load in advance or None) with the descriptors of a socket and of a pipe,
 or ("kill", id). Through the pipe it tells (wait status, user seconds, system seconds, peak KiB) of the child.
@@ -175,7 +175,7 @@ def main() -> int:
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.path += sys.argv[3:]
     try:
-        import cffi
+        import cffi  # type: ignore[import-untyped]
 
         ffi = cffi.FFI()
         ffi.cdef("int seamless_call(void **); int prctl(int, unsigned long, ...);")

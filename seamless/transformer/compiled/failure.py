@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 _MEANING = {
-    "SIGSEGV": "it used memory that is not its own: an index beyond the end of an array, a bad pointer, or local arrays "
-    "too large for the stack. Build it with compilation.target = 'debug' and options such as -fsanitize=address",
+    "SIGSEGV": "it used memory that is not its own: an index beyond the end of an array, a bad pointer, or local "
+    "arrays too large for the stack. Build it with compilation.target = 'debug' and options such as -fsanitize=address",
     "SIGBUS": "it used memory that could not be had: most often the machine is out of memory",
     "SIGFPE": "it divided an integer by zero, or overflowed in a division",
     "SIGILL": "it used an instruction that this processor does not have: was it built with -march=native elsewhere? "

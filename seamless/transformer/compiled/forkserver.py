@@ -110,7 +110,6 @@ class ForkServer:
             return self._control
         self._drop_connections()
         import subprocess
-
         import tempfile
 
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -320,8 +319,9 @@ class _Exchange:
             waits = [_SLICE_SECONDS] if canceled is not None or answer.stopped else []
             waits += [max(0.0, deadline - now)] if deadline is not None and not answer.stopped else []
             self._pump(min(waits) if waits else None)
-        while self._drain():
-            continue
+        for fd in self.outputs:
+            while self._read(fd):
+                continue
         if answer.stopped:
             answer.status = answer.signal = answer.exit_status = answer.error = None
         answer.usage.wall_time_seconds = time.monotonic() - self.started
@@ -346,9 +346,6 @@ class _Exchange:
             self._receive(waiting=False)  # what it has said last counts more than how it ended
             if not self._finished():
                 self._end()
-
-    def _drain(self) -> bool:
-        return any([self._read(fd) for fd in self.outputs])
 
     def _read(self, fd: int) -> bool:
         """Take one piece of output; False if there is none now."""

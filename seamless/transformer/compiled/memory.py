@@ -82,7 +82,7 @@ class Block:
         return found
 
     def results(self) -> dict[str, Any]:
-        """Return the outputs after the call. Raises RuntimeError if the code has written more than there is room for."""
+        """Return the outputs after the call. Raises RuntimeError if the code has written more than it may."""
         for offset, what in self._written():
             if self.memory[offset : offset + len(_GUARD)] != _GUARD:
                 raise RuntimeError(f"the compiled code has written beyond the end of {what}")
@@ -90,9 +90,8 @@ class Block:
         for offset, name in zip(self._returned, self.signature.output_wildcards, strict=True):
             found = int.from_bytes(self.memory[offset : offset + 4], _byteorder())
             if found > self.maxima[name]:
-                raise RuntimeError(
-                    f"Wildcard '{name}': the compiled code has returned {found}, more than max{name}={self.maxima[name]}"
-                )
+                maximum = f"max{name}={self.maxima[name]}"
+                raise RuntimeError(f"Wildcard '{name}': the compiled code has returned {found}, more than {maximum}")
             sizes[name] = found
         results = {}
         for offset, parameter in zip(self._outputs, self.signature.outputs, strict=True):

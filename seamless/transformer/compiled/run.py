@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
 
 from seamless.buffer import Buffer
 from seamless.cache.access import Buffers
 from seamless.celltypes import parse
 from seamless.checksum import Checksum
-from seamless.transformer.compiled.cache import Module, forget, get_module
+from seamless.transformer.compiled.cache import Module, build_directory, forget, get_module
 from seamless.transformer.compiled.definition import ModuleDefinition, Source
 from seamless.transformer.compiled.entry import entry_text
 from seamless.transformer.compiled.header import generate_header
 from seamless.transformer.compiled.host import Host, NativeAnswer, NativeCall
 from seamless.transformer.compiled.schema import Signature, parse_schema
+from seamless.transformer.compiled.toolchain import surroundings
 from seamless.transformer.deliver import input_value, result_buffer
 from seamless.transformer.languages import get_language, is_compiled_language
 from seamless.transformer.languages.configuration import CompilationConfig, compilation_from
@@ -36,6 +38,18 @@ class CompiledResult:
     stderr: bytes
     usage: Usage
     compilation: dict[str, Any]
+
+
+class _Made(NamedTuple):
+    """A module that is ready, with what it was made from."""
+
+    definition: ModuleDefinition
+    config: dict[str, Any]  # the stored form of the compilation
+    module: Module
+
+
+_recent: dict[Any, _Made] = {}  # by the checksums of what they are made from
+_MOST_RECENT = 256
 
 
 class CompiledFailure(Exception):
@@ -71,20 +85,19 @@ def run_compiled(
         host = fork_server
     signature = _schema(transformation, buffers)
     _check_derived(transformation, envelope, signature)
-    definition, config = module_definition(transformation, envelope, signature, buffers)
     maxima = _maxima(signature, envelope)
     arrays = _inputs(transformation, signature, buffers)
     started = time.monotonic()
-    module = get_module(definition, canceled)
-    built = time.monotonic() - started
-    answer, results = _call(host, module, signature, arrays, maxima, envelope, on_output, canceled)
+    made = _made(transformation, envelope, signature, buffers, canceled)
+    waited = time.monotonic() - started
+    answer, results = _call(host, made.module, signature, arrays, maxima, envelope, on_output, canceled)
     celltype = transformation["__output__"][1]
     value = results[signature.outputs[0].name] if len(signature.outputs) == 1 else results
     try:
         result = result_buffer(value, celltype, buffers)
     except (TypeError, ValueError) as exc:
         _fail(answer, TypeError(f"the result cannot be stored with celltype '{celltype}': {exc}"))
-    compilation = _described(definition, config, module, maxima, built)
+    compilation = _described(made, maxima, waited)
     return CompiledResult(result, answer.stdout, answer.stderr, answer.usage, compilation)
 
 
@@ -125,6 +138,30 @@ def _check_derived(transformation: Mapping[str, Any], envelope: Envelope, signat
     header = _orthogonal(transformation, envelope, "__header__")
     if header is not None and Checksum(header) != Buffer(_texts(signature)[0], "text").get_checksum():
         raise ValueError("the supplied __header__ does not match the schema-generated header")
+
+
+def _made(
+    transformation: Mapping[str, Any],
+    envelope: Envelope,
+    signature: Signature,
+    buffers: Buffers,
+    canceled: threading.Event | None,
+) -> _Made:
+    """Return the module of a step, built if nobody has."""
+    compilation = _orthogonal(transformation, envelope, "__compilation__")
+    names = ("__language__", "__schema__", "code", "objects")
+    checksums = [str(transformation.get(name)) for name in names]
+    key = (*checksums, compilation, build_directory(), surroundings()) if isinstance(compilation, str) else None
+    known = _recent.get(key)
+    if known is not None and os.path.exists(known.module.path):
+        return known._replace(module=replace(known.module, built=False))
+    definition, config = module_definition(transformation, envelope, signature, buffers)
+    made = _Made(definition, config, get_module(definition, canceled))
+    if key is not None:
+        while len(_recent) >= _MOST_RECENT:
+            _recent.pop(next(iter(_recent)), None)
+        _recent[key] = made
+    return made
 
 
 def module_definition(
@@ -208,6 +245,7 @@ def _call(
         block.close()
     if answer.error is not None:
         forget(module)
+        _recent.clear()
     if (failure := _failure(answer, envelope)) is not None:
         _fail(answer, failure)
     try:
@@ -248,10 +286,9 @@ def _failure(answer: NativeAnswer, envelope: Envelope) -> Exception | None:
     return None
 
 
-def _described(
-    definition: ModuleDefinition, config: dict[str, Any], module: Module, maxima: Mapping[str, int], seconds: float
-) -> dict[str, Any]:
+def _described(made: _Made, maxima: Mapping[str, int], seconds: float) -> dict[str, Any]:
     """Return how the code was made: enough to make it again, and to know what has made it."""
+    definition, config, module = made
     found: dict[str, Any] = {
         "configuration": config,
         "target": definition.sources[0].compilation.target,

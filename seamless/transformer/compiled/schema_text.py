@@ -68,4 +68,4 @@ def read_text(text: str) -> Any:
 
     Loader.add_constructor("tag:yaml.org,2002:map", Loader.construct_mapping_with_lines)
     Loader.add_constructor("tag:yaml.org,2002:seq", Loader.construct_sequence_with_lines)
-    return yaml.load(text, Loader=Loader)  # noqa: S506  a safe loader
+    return yaml.load(text, Loader=Loader)

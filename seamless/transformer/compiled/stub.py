@@ -63,6 +63,10 @@ def _fortran(signature: Signature) -> str:
     for parameter in signature.outputs:
         shaped = _fortran_shaped(parameter, signature.output_wildcards)
         arguments.append((parameter.name, f"{_fortran_type(parameter)}, intent(out) :: {shaped}"))
+    known: dict[str, str] = {}
+    for name, _ in arguments:
+        if known.setdefault(name.lower(), name) != name:
+            raise ValueError(f"Fortran does not tell '{known[name.lower()]}' from '{name}': rename one of them")
     lines = [f"integer(c_int) function transform({', '.join(name for name, _ in arguments)}) &"]
     lines += ["    bind(C, name='transform')", "  use iso_c_binding", "  implicit none"]
     for path, struct in struct_paths(signature):

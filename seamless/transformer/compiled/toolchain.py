@@ -65,9 +65,9 @@ def find_compiler(name: str, purpose: str) -> Compiler:
 @functools.lru_cache(maxsize=64)
 def _version(path: str, mtime: int, size: int, toolchain: str | None) -> str:
     """Return what a compiler says about itself; asked once, until its file changes."""
-    from seamless.transformer.bash.process import run_process
-
     import time
+
+    from seamless.transformer.bash.process import run_process
 
     words = [path, "version"] if os.path.basename(path) == "go" else [path, "--version"]
     done = run_process(words, cwd="/", deadline=time.monotonic() + _VERSION_SECONDS)
@@ -77,6 +77,11 @@ def _version(path: str, mtime: int, size: int, toolchain: str | None) -> str:
             f"{done.exit_status}\n{done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}"
         )
     return done.stdout.decode(errors="replace")
+
+
+def surroundings() -> tuple[str | None, ...]:
+    """Return what decides which compilers are found, and what they read beside their command line."""
+    return tuple(os.environ.get(name) for name in ("PATH", *_VARIABLES))
 
 
 def machine(options: list[str]) -> dict[str, str]:

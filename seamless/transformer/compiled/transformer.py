@@ -60,6 +60,10 @@ class CompiledTransformer(Transformer):
         """The language of `code`; fixed."""
         return self._language
 
+    @language.setter
+    def language(self, value: str | None) -> None:
+        raise AttributeError("the language of a compiled step is fixed when it is made")
+
     @property
     def schema(self) -> str | None:
         """The schema, YAML text. Assign text or a Path. Raises TypeError, with file and line, for mistakes."""

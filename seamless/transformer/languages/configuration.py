@@ -88,5 +88,5 @@ _FIELD_NAMES = tuple(item.name for item in fields(CompilationConfig))
 
 def compilation_from(definition: Mapping[str, Any]) -> CompilationConfig:
     """Return the configuration that a plain mapping describes. Raises TypeError for an unknown key, ValueError."""
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in definition.items()}
-    return CompilationConfig(**copy.deepcopy(values))
+    values: dict[str, Any] = {k: list(v) if isinstance(v, (list, tuple)) else v for k, v in definition.items()}
+    return CompilationConfig(**values)

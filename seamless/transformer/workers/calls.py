@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,25 @@ from seamless.cache.buffer_cache import find_in_memory
 from seamless.cache.resolve import find, is_known
 from seamless.checksum import Checksum
 from seamless.errors import SeamlessError
+from seamless.session import session
 from seamless.transformer.outcome import Envelope, Outcome
-from seamless.transformer.pool import pool
+from seamless.transformer.pool import pool as threads
 from seamless.transformer.workers.errors import pack_error
 from seamless.transformer.workers.memory import MappedBuffer
 from seamless.transformer.workers.parcel import Parcel, unpacked
 from seamless.transformer.workers.protocol import Gone, close_all
 from seamless.transformer.workers.step import unpack_step
+from seamless.util.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from seamless.transformer.workers.handle import Run, Worker
+
+
+_WORTH_SENDING = 1 << 20  # bytes of a nested result that go to who has asked for the step, whether it wants them or not
+
+# Nested steps have threads of their own: they must never wait for steps that wait for a slot.
+nested_threads = ThreadPool(64)
+session.on_close.append(nested_threads.end_idle)
 
 
 def serve(worker: Worker, main_run: Run, message: Any, fds: list[int]) -> None:
@@ -152,7 +162,10 @@ class _Delegated:
         """Begin in the background. The step that waits lends its slot."""
         context = self._run.context.copy()
         self._run.hold.lend()
-        pool.submit(lambda: context.run(self._work))
+        # This thread has nothing to do until then, and must not keep others from beginning.
+        for pool in (threads, nested_threads):
+            pool.give_up(threading.get_ident())
+        nested_threads.submit(lambda: context.run(self._work))
 
     def _work(self) -> None:
         from seamless.transformer.workers.pool import origin
@@ -165,7 +178,7 @@ class _Delegated:
             except Exception as exc:  # noqa: BLE001  it belongs to who has asked
                 reply = ("reply", self._call, "error", pack_error(exc))
             finally:
-                with pool.blocked():
+                with nested_threads.blocked():
                     self._run.hold.take_back()
             self._worker.link.send(reply, parcel.fds)
         except Gone:
@@ -221,6 +234,3 @@ def _packed_outcome(outcome: Outcome, parcel: Parcel) -> Any:
         outcome.stdout,
         outcome.stderr,
     )
-
-
-_WORTH_SENDING = 1 << 20

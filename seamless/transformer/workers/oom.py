@@ -19,12 +19,12 @@ class OutOfMemory:
         """Return what there is to say about a process that was killed; empty if memory has nothing to do with it."""
         if how.code != -signal.SIGKILL:
             return ""
-        used = f"It had used up to {how.peak_bytes / 1e6:.0f} MB. " if how.peak_bytes else ""
+        used = f" It had used up to {how.peak_bytes / 1e6:.0f} MB." if how.peak_bytes else ""
         now = _count()
         if now is not None and self._before is not None and now > self._before:
             self._before = now
-            return f"The system has run out of memory meanwhile, and ends processes then. {used}\n"
-        return f"The system does that when memory runs out; or somebody did. {used}\n"
+            return f"The system has run out of memory meanwhile, and ends processes then.{used}\n"
+        return f"The system does that when memory runs out; or somebody did.{used}\n"
 
 
 def _count() -> int | None:

@@ -20,6 +20,7 @@ from seamless.errors import TransformationError, WorkerLostError
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest
 from seamless.transformer.outcome import Usage
+from seamless.transformer.pool import pool as threads
 from seamless.transformer.workers import calls
 from seamless.transformer.workers.errors import unpack_error
 from seamless.transformer.workers.handle import Lost, Run, TimeLimit, Worker
@@ -62,6 +63,8 @@ class WorkerPool:
         self._supervisor: Supervisor | None = None
         self._closed = False
         self._out_of_memory = OutOfMemory()
+        # Threads wait for the workers: beside the steps that are executed, as many that are prepared.
+        threads.limit = max(threads.limit, 2 * self.size)
         try:
             self._replenish()
         except BaseException:

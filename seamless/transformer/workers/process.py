@@ -159,8 +159,8 @@ class WorkerProcess:
         seam.parent = parent
         session.recompute = parent.fingertip
         pool.limit = _THREADS
-        sys.stdout = sys.__stdout__ = _text_stream(1)  # type: ignore[assignment,misc]
-        sys.stderr = sys.__stderr__ = _text_stream(2)  # type: ignore[assignment,misc]
+        self._streams = [_Stream(1), _Stream(2)]
+        self._use_streams()
         faulthandler.enable(2, all_threads=False)
         random = sys.modules.get("numpy.random")
         if random is not None:
@@ -284,8 +284,14 @@ class WorkerProcess:
         if self._flush_c is not None:
             self._flush_c(None)
 
+    def _use_streams(self) -> None:
+        sys.stdout, sys.stderr = (stream.text() for stream in self._streams)
+        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc,assignment]
+
     def _tidy(self) -> None:
-        """Go back to where the parent is, if the step has gone elsewhere."""
+        """Undo what a step may have done to the next one: to the streams, and to where this process is."""
+        if not all([stream.is_whole() for stream in self._streams]):
+            self._use_streams()
         try:
             if self._directory is not None and os.getcwd() != self._directory:
                 os.chdir(self._directory)
@@ -293,8 +299,32 @@ class WorkerProcess:
             self._directory = None
 
 
-def _text_stream(fd: int) -> TextIO:
-    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+class _Stream:
+    """Standard output or error of this process: made anew when a step has closed or redirected it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd, self._spare = fd, os.dup(fd)
+        self._inode = os.fstat(fd).st_ino
+        self._text = self._opened()
+
+    def _opened(self) -> TextIO:
+        return open(self._fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+    def text(self) -> TextIO:
+        """Return the stream for text; another one if it was closed."""
+        if self._text.closed:
+            self._text = self._opened()
+        return self._text
+
+    def is_whole(self) -> bool:
+        """Repair the descriptor if need be; False if the text stream is not in use, or closed."""
+        try:
+            inode = os.fstat(self._fd).st_ino
+        except OSError:
+            inode = -1
+        if inode != self._inode:
+            os.dup2(self._spare, self._fd)
+        return not self._text.closed and self._text is (sys.stdout if self._fd == 1 else sys.stderr)
 
 
 def _c_flush() -> Callable[[Any], Any] | None:

@@ -8,11 +8,14 @@ import shutil
 import socket
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from seamless.launcher import run, stop
+from seamless.launcher.errors import GuardRejected
 from seamless.launcher.guard.main import main
 from tests.helpers.sshd import DEADLINE, SCRIPTS, Sshd, free_port, wait_for
 from tests.helpers.sshd import make_sshd as make_sshd
@@ -292,3 +295,32 @@ def test_without_tunnels_nothing_is_forwarded(
 
 def test_the_scripts_that_the_line_names_are_installed() -> None:
     assert shutil.which("rhl-guard", path=str(SCRIPTS)) is not None
+
+
+def test_our_own_client_launches_through_the_guard_with_two_logins(guarded: Guarded) -> None:
+    server = guarded.server
+    launch = {
+        "key": "hashserver-far-rw-project",
+        "workdir": str(guarded.data / "project"),
+        "command": f"hashserver --writable --host 127.0.0.1 --status-file {{status_file}} {guarded.data}/project",
+        "handshake": "healthcheck",
+        "hostname": "127.0.0.1",
+        "ssh_hostname": "guard",
+        "network_interface": "127.0.0.1",
+        "tunnel": True,
+        "log_level": "minimal",
+    }
+    server.forget()
+    payload = run(launch)
+    assert server.logins() <= 2
+    assert received_http(payload) == 200
+    assert run(launch)["port"] == payload["port"]
+    assert stop(launch) == "stopped"
+    with pytest.raises(GuardRejected, match="path is outside configured --data-roots"):
+        run({**launch, "key": "other", "workdir": str(server.root / "elsewhere")})
+
+
+def received_http(payload: dict[str, object]) -> int:
+    """Return the status of the health check through the tunnel."""
+    with urllib.request.urlopen(f"http://{payload['hostname']}:{payload['port']}/healthcheck", timeout=DEADLINE) as a:
+        return int(a.status)

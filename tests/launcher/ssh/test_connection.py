@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +136,7 @@ def test_a_changed_host_key_is_said(sshd: Sshd) -> None:
     assert "host key" in str(caught.value).lower()
 
 
+@pytest.mark.timeout(20)
 def test_a_host_that_does_not_answer_is_given_up_after_the_connect_timeout(sshd: Sshd) -> None:
     import socket
 
@@ -145,10 +145,9 @@ def test_a_host_that_does_not_answer_is_given_up_after_the_connect_timeout(sshd:
         listener.listen()
         config = sshd.root / "ssh_config"
         config.write_text(config.read_text().replace(f"Port {sshd.port}", f"Port {listener.getsockname()[1]}"))
-        start = time.monotonic()
-        with pytest.raises(SSHConnectionError, match="timed out"):
+        with pytest.raises(SSHConnectionError, match="timed out") as caught:
             SSHConnection("plain").run(["true"])
-        assert time.monotonic() - start < 12
+        assert "network" in caught.value.hint
 
 
 def test_a_program_that_is_not_there_is_said(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -344,3 +346,24 @@ def test_a_host_that_comes_back_serves_as_before(sshd: Sshd, remote_dict: Remote
     assert healthy(second)
     assert second == first
     assert len(starts(workdir)) == 1
+
+
+@pytest.mark.timeout(25)
+def test_a_host_that_falls_silent_is_given_up(sshd: Sshd, remote_dict: RemoteDict, connection_file: Path) -> None:
+    run(remote_dict())
+    sshd.freeze()
+    with pytest.raises(SSHConnectionError, match="cannot reach plain over SSH: .*timed out"):
+        run(remote_dict())
+    sshd.thaw()
+    assert healthy(run(remote_dict()))
+
+
+def test_a_call_that_needs_no_login_loads_nothing_to_make_one(sshd: Sshd, remote_dict: RemoteDict) -> None:
+    run(remote_dict())
+    program = (
+        "import json, sys; from seamless.launcher import run; run(json.load(sys.stdin)); "
+        "print(sorted({'subprocess', 'asyncio', 'tempfile', 'inspect'} & set(sys.modules)))"
+    )
+    text = json.dumps(remote_dict())
+    done = subprocess.run([sys.executable, "-c", program], input=text, text=True, capture_output=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

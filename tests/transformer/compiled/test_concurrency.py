@@ -28,6 +28,14 @@ def modules() -> list[Path]:
     return list(Path(build_directory()).glob("*/*/module.so"))
 
 
+def forget_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process know no module, as one that has just begun."""
+    from seamless.transformer.compiled import cache, run
+
+    monkeypatch.setattr(cache, "_known", {})
+    monkeypatch.setattr(run, "_recent", {})
+
+
 def leftovers() -> list[str]:
     return [name for name in os.listdir(build_directory()) if name.startswith(".building-")]
 
@@ -92,14 +100,13 @@ def test_a_second_process_builds_nothing(step: Step, monkeypatch: pytest.MonkeyP
 
     made = step("c", SCHEMA, code(1))
     assert made(1).run() == 2
-    monkeypatch.setattr(cache, "_known", {})
+    forget_modules(monkeypatch)
     monkeypatch.setattr(cache, "build", None)
     assert made(2).run() == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"damaged"])
 def test_a_damaged_module_is_built_again(damage: bytes, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seamless.transformer.compiled import cache
     from seamless.transformer.compiled.forkserver import fork_server
 
     made = step("c", SCHEMA, code(2))
@@ -108,7 +115,7 @@ def test_a_damaged_module_is_built_again(damage: bytes, step: Step, monkeypatch:
     (module,) = modules()
     module.chmod(0o644)
     module.write_bytes(damage)
-    monkeypatch.setattr(cache, "_known", {})
+    forget_modules(monkeypatch)
     assert made(2).run() == 4
 
 

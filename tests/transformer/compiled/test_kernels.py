@@ -25,7 +25,7 @@ outputs:
 ALIGN_C = """\
 #include "transformer.h"
 #include <stdlib.h>
-int transform(unsigned int N, unsigned int M, const char *a, const char *b, int32_t gap, int32_t *score, uint32_2 *end) {
+int transform(unsigned N, unsigned M, const char *a, const char *b, int32_t gap, int32_t *score, uint32_2 *end) {
     int32_t *row = calloc(M + 1, sizeof *row);
     if (row == NULL) return 1;
     for (unsigned i = 1; i <= N; i++) {

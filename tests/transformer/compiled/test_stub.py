@@ -14,7 +14,7 @@ from seamless.transformer.compiled.stub import stub_text
 SCHEMA = """\
 inputs:
   - {name: x, dtype: float64, shape: [N, 3]}
-  - {name: k, dtype: int32}
+  - {name: count, dtype: int32}
   - name: body
     dtype: {fields: [{name: flag, dtype: int8}, {name: at, dtype: float64, shape: [2]}]}
 outputs:
@@ -35,11 +35,17 @@ def test_a_skeleton_compiles_and_returns_nothing(language: str, step: Callable[.
 
 def test_the_arguments_of_rust_follow_the_header() -> None:
     text = stub_text(parse_schema(SCHEMA), "rust")
-    assert "    N: u32,\n    maxK: u32,\n    x: *const [f64; 3],\n    k: i32,\n    body: BodyStruct,\n" in text
+    assert "    N: u32,\n    maxK: u32,\n    x: *const [f64; 3],\n    count: i32,\n    body: BodyStruct,\n" in text
 
 
 def test_the_dimensions_of_fortran_are_reversed() -> None:
     assert "intent(in) :: x(3, N)" in stub_text(parse_schema(SCHEMA), "fortran")
+
+
+def test_names_that_fortran_cannot_tell_apart_are_refused() -> None:
+    schema = "inputs: [{name: x, dtype: int8, shape: [K]}, {name: k, dtype: int8}]"
+    with pytest.raises(ValueError, match="Fortran does not tell 'K' from 'k'"):
+        stub_text(parse_schema(schema), "fortran")
 
 
 def test_a_language_without_a_skeleton_is_refused() -> None:
