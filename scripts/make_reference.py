@@ -131,7 +131,9 @@ def commands_page() -> str:
         for subname, subparser in subcommands(parser):
             text += f"\n### {name} {subname}\n\n{' '.join((subparser.description or '').split())}\n"
             text += option_tables(subparser)
-        text += "\nExamples:\n\n" + fence("\n".join(epilog_sections(parser)["examples"]), "sh")
+        for title, lines in epilog_sections(parser).items():
+            if title != "exit codes":
+                text += f"\n{title[:1].upper()}{title[1:]}:\n\n" + fence("\n".join(lines), "sh")
     return text
 
 

@@ -40,6 +40,11 @@ def _general() -> list[Variable]:
             "From how many bytes on buffers that are cheap to get back leave the memory. As above.",
         ),
         Variable(
+            "SEAMLESS_BUILD_CACHE",
+            "`$XDG_CACHE_HOME/seamless/compiled`, else `~/.cache/seamless/compiled`",
+            "Where compiled modules are kept. A directory that nobody else can write to.",
+        ),
+        Variable(
             "SEAMLESS_CACHE",
             "command line: `$XDG_CACHE_HOME/seamless`, else `~/.cache/seamless`; Python: nothing is kept",
             "The cache directory. `~` is expanded; a blank value counts as none. While it is set no configuration "
@@ -104,6 +109,11 @@ def _configuration() -> list[Variable]:
             "none",
             "`STAGE[:SUBSTAGE]`: the stage for `seamless-config`, `seamless-init`, `seamless-service-*`.",
         ),
+        (
+            "SEAMLESS_SSH",
+            "`ssh`",
+            "The program for logins at other machines, a command line; called with the options and arguments of OpenSSH.",
+        ),
         ("SEAMLESS_WORKDIR", "the current directory", "The directory of the project files, for the same commands."),
     ]
     return [Variable(*row, section="Configuration") for row in rows]
@@ -124,6 +134,12 @@ def _clients() -> list[Variable]:
             "SEAMLESS_DATABASE_MAX_INFLIGHT",
             f"{settings.DATABASE_MAX_INFLIGHT}",
             "How many requests of a process may be under way at one database at a time; `0`: any number.",
+        ),
+        (
+            "SEAMLESS_ON_MISMATCH",
+            "`warn`",
+            "What to do about a running service that was started with other settings than configured: `warn` and "
+            "use it, `restart` it, or `error`. `init(on_mismatch=...)` is stronger.",
         ),
         ("SEAMLESS_DEBUG_REMOTE_DB", "off", "`1`: as `SEAMLESS_CLIENT_DEBUG`, for databases only."),
         (
@@ -160,8 +176,19 @@ def other_variables() -> list[Variable]:
 
 
 def _launching() -> list[Variable]:
-    meaning = "Where states, logs and tokens of launched services are. A directory of yours, with mode 0700."
-    return [Variable("REMOTE_HTTP_LAUNCHER_DIR", "`~/.remote-http-launcher`", meaning, "Servers")]
+    rows = [
+        (
+            "REMOTE_HTTP_LAUNCHER_DIR",
+            "`~/.remote-http-launcher`",
+            "Where states, logs and tokens of launched services are. A directory of yours, with mode 0700.",
+        ),
+        (
+            "SSH_ORIGINAL_COMMAND",
+            "set by sshd",
+            "`rhl-guard`: what the client asks for. See [Security](../security.md).",
+        ),
+    ]
+    return [Variable(*row, section="Servers") for row in rows]
 
 
 def _application() -> list[Variable]:
@@ -201,12 +228,16 @@ def _of_others() -> list[Variable]:
         ("CONDA_PREFIX", "set by conda", "See `CONDA_DEFAULT_ENV`."),
         ("CONDA_ROOT", "`conda info --base`", "Where `etc/profile.d/conda.sh` is, for steps with `--conda`."),
         ("HOME", "set at login", "The home directory: `~` in names, the cache directory, cluster files, services."),
+        ("LOGNAME", "set at login", "Who asks, in what servers note about conflicts; without it `USER`, then the number."),
         ("NO_COLOR", "off", "Any value: no colours on a terminal."),
         ("PATH", "set at login", "Where commands are looked for."),
         ("PWD", "set by the shell", "The current directory by the name under which you entered it."),
+        ("RUSTUP_TOOLCHAIN", "none", "Of the Rust compiler; modules built with another one are others."),
         ("TERM", "set by the terminal", "`dumb`: no colours."),
         ("TMPDIR", "`/tmp`", "Where commands are executed, each in a directory of its own."),
+        ("USER", "set at login", "See `LOGNAME`."),
         ("XDG_CACHE_HOME", "`~/.cache`", "The directory that holds the default cache directory."),
+        ("XDG_RUNTIME_DIR", "set at login", "Where the sockets of kept SSH connections are; without it below `/tmp`."),
     ]
     return [Variable(*row, section="Variables of others that are read") for row in rows]
 

@@ -29,7 +29,7 @@ def steps(schema: str, code: str) -> tuple[Any, Any]:
 
 def bare_call(step: Any) -> Callable[[int], object]:
     """Return a call of the same addition, in this process, through cffi."""
-    import cffi
+    import cffi  # type: ignore[import-untyped]
 
     from seamless.transformer.compiled.cache import build_directory
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LESS_IS_BETTER = frozenset({"ms", "MB"})
+LESS_IS_BETTER = frozenset({"ms", "MB", "logins"})
 KILOBYTE, MEGABYTE = 1000, 1_000_000
 
 
 @dataclass
 class Line:
-    """One comparison. A rate must reach its goals; a time (ms) or an amount of memory (MB) must not exceed them."""
+    """One comparison. A rate must reach its goals; a time (ms), memory (MB) or logins must not exceed them."""
 
     subject: str
     value: float

@@ -33,6 +33,13 @@ def build_parser() -> argparse.ArgumentParser:
             "hashserver /shared/buffers --extra-dirs '/old/a;/old/b'",
         ),
     )
+    _add_storage(parser)
+    _add_limits(parser)
+    add_common(parser)
+    return parser
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
     storage = add_place(
         parser,
         "directory",
@@ -72,6 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="answer uploads when the buffer is written (none), on the disk (file), "
         "or on the disk also if it was there before (full) (default: %(default)s)",
     )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("Limits")
     add_max_body(limits, "largest buffer to accept (default: no limit)")
     limits.add_argument(
@@ -95,8 +105,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most checksums in one request (default: %(default)s)",
     )
-    add_common(parser)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

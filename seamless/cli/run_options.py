@@ -19,6 +19,13 @@ _EXAMPLES = (
     "seamless-run cat a.txt               # the second time from the cache",
     "seamless-run 'sort a.txt > b.txt'    # writes b.txt and b.txt.CHECKSUM",
 )
+# What --qsubmit hands over is decided by the server of the queue, such as the queue of a cluster.
+_EXCLUSIVE = {
+    "--qsubmit": ("--dry", "--detach", "--undo", "--refresh", "--queue", "--show-stderr"),
+    "--detach": ("--dry", "--undo"),
+    "--undo": ("--dry", "--refresh"),
+    "--refresh": ("--dry",),
+}
 _EXIT_CODES = (
     (0, "done: everything asked for was delivered"),
     (2, "a mistake in the arguments; nothing was run"),
@@ -61,6 +68,10 @@ class Options(argparse.Namespace):
     dry: str | None = None  # "quiet" or "show"
     job: str | None = None
     upload: bool = False
+    remote_job: str | None = None
+    qsubmit: bool = False
+    queue: str | None = None
+    detach: bool = False
     force: bool = False
     explain: bool = False
     json: bool = False
@@ -70,11 +81,13 @@ class Options(argparse.Namespace):
     pipefail: bool = False
     show_stderr: bool = False
     command: Sequence[str] = []
+    argv: Sequence[str] = []  # all words, as they were given
 
 
 def parse_options(argv: Sequence[str]) -> Options:
     """Return the options in `argv`. Prints the usage and raises SystemExit(2) when they cannot be understood."""
     options = Options()
+    options.argv = argv
     if argv and not argv[0].startswith("-"):
         options.command = list(argv)
         return options
@@ -101,15 +114,27 @@ def check_combinations(options: Options) -> None:
     if not options.dry:
         if options.job is not None:
             raise UsageError("-j/--write-job requires --dry")
+        if options.remote_job is not None:
+            raise UsageError("--write-remote-job requires --dry")
         if options.upload:
             raise UsageError("--upload requires --dry")
     if options.node is not None:
         raise UsageError("--node is only supported for remote daskserver execution")
-    for name, chosen in (("--undo", options.undo), ("--refresh", options.refresh)):
-        if options.dry and chosen:
-            raise UsageError(f"{name} and --dry cannot be used together")
-    if options.undo and options.refresh:
-        raise UsageError("--undo and --refresh cannot be used together")
+    given = {
+        "--qsubmit": options.qsubmit,
+        "--detach": options.detach,
+        "--undo": options.undo,
+        "--refresh": options.refresh,
+        "--dry": bool(options.dry),
+        "--queue": options.queue is not None,
+        "--show-stderr": options.show_stderr,
+    }
+    for name, others in _EXCLUSIVE.items():
+        for other in others:
+            if given[name] and given[other]:
+                raise UsageError(f"{name} and {other} cannot be used together")
+    if options.detach and options.json:
+        raise UsageError("--detach and --json cannot be used together: the result is not known yet")
     if options.purge and not options.undo:
         raise UsageError("--purge requires --undo")
 
@@ -260,6 +285,16 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     add("--local", action="store_true", help="execute in this process, whatever the configuration says")
     add("--direct-print", action="store_true", help="print the output while the command runs, wherever it runs")
     add("--node", metavar="NODE", help="execute on this node (remote daskserver execution only)")
+    add("--queue", metavar="NAME", help="the queue of the cluster to execute in (default: that of the configuration)")
+    add(
+        "--qsubmit",
+        "--qsub",
+        dest="qsubmit",
+        action="store_true",
+        help="append the command to the queue file, for seamless-queue to run; it may use what commands before it "
+        "in the queue will make (default file: .seamless-queue; environment: SEAMLESS_QUEUE_FILE)",
+    )
+    add("--detach", action="store_true", help="run in the background; the same command later waits for it")
     add("--force", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -288,6 +323,12 @@ def _add_inspection(parser: argparse.ArgumentParser) -> None:
     )
     add("-j", "--write-job", dest="job", metavar="DIR", help="with --dry: write the job directory DIR")
     add("--upload", action="store_true", help="with --dry: store the inputs and the transformation")
+    add(
+        "--write-remote-job",
+        dest="remote_job",
+        metavar="DIR",
+        help="with --dry: store the inputs, and write DIR with the inputs and the script, where the command would run",
+    )
     add("--explain", action="store_true", help="say which run answered, or why the command has to run")
     add("--show-stderr", action="store_true", help="repeat what the command wrote to stderr when it ran")
 

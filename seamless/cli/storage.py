@@ -40,12 +40,13 @@ class Storage:
                 close()
 
 
-def open_storage(*, project: str = "", stage: str = "", local: bool = False) -> Storage:
+def open_storage(*, project: str = "", stage: str = "", local: bool = False, queue: str = "") -> Storage:
     """Open the stores of a project and stage, given as `NAME[:SUBNAME]` or empty, and make them the active ones.
 
     In order: $SEAMLESS_CACHE; the services named by $SEAMLESS_REMOTE_CLIENTS; those of the project files of the
-    current directory; the cache directory of the user. `local`: execute here, whatever the files say. May start
-    services. Raises UsageError for a name that cannot be, ConfigurationError, StoreError for unusable stores.
+    current directory; the cache directory of the user. `local`: execute here, whatever the files say. `queue`: execute
+    in this queue of the cluster. May start services. Raises UsageError for a name that cannot be, ConfigurationError,
+    StoreError for unusable stores.
     """
     from seamless.config.embedded import activate_embedded, cache_from_environment
 
@@ -56,13 +57,17 @@ def open_storage(*, project: str = "", stage: str = "", local: bool = False) -> 
 
         names = [*split_scope(project, "--project"), *split_scope(stage, "--stage")]
     if cache_from_environment() is None:
-        if "SEAMLESS_REMOTE_CLIENTS" in os.environ:
+        if "SEAMLESS_REMOTE_CLIENTS" in os.environ and not queue:
             return _forwarded()
         if configuration_files():
-            configured = _configured(names, local)
+            configured = _configured(names, local, queue)
             if isinstance(configured, Storage):
                 return configured
             names = configured
+    if queue:
+        from seamless.errors import UsageError
+
+        raise UsageError(f"--queue {queue}: there is no cluster with queues; configure one in {PROJECT_FILES[1]}")
     store = activate_embedded(project=names[0], subproject=names[1], stage=names[2])
     return Storage(store.buffers, store.results, store.directory)
 
@@ -79,7 +84,7 @@ def _forwarded() -> Storage:
     return _active("SEAMLESS_REMOTE_CLIENTS")
 
 
-def _configured(names: list[str | None], local: bool) -> Storage | list[str | None]:
+def _configured(names: list[str | None], local: bool, queue: str) -> Storage | list[str | None]:
     """Evaluate the project files; return their stores, or without a cluster the names for the cache of the user."""
     import sys
     import warnings
@@ -89,6 +94,8 @@ def _configured(names: list[str | None], local: bool) -> Storage | list[str | No
     overrides = {key: name for key, name in zip(("project", "subproject"), names[:2], strict=True) if name}
     if local:
         overrides["execution"] = "process"
+    if queue:
+        overrides["queue"] = queue
     set_overrides(overrides)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -10,7 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.launcher.client import connect, forget, run, status, stop
     from seamless.launcher.configuration import Configuration
-    from seamless.launcher.errors import ConfigurationRefused, ElsewhereError, LauncherError, StartFailed
+    from seamless.launcher.errors import (
+        ConfigurationRefused,
+        ElsewhereError,
+        GuardRejected,
+        HelperMissing,
+        LauncherError,
+        SSHConnectionError,
+        StartFailed,
+        TunnelError,
+    )
     from seamless.launcher.handshake import HandshakeConfig, build_handshake_url
     from seamless.launcher.observers import Observer, Phase
 
@@ -18,11 +27,15 @@ _MODULES = {
     "Configuration": "configuration",
     "ConfigurationRefused": "errors",
     "ElsewhereError": "errors",
+    "GuardRejected": "errors",
     "HandshakeConfig": "handshake",
+    "HelperMissing": "errors",
     "LauncherError": "errors",
     "Observer": "observers",
     "Phase": "observers",
+    "SSHConnectionError": "errors",
     "StartFailed": "errors",
+    "TunnelError": "errors",
     "build_handshake_url": "handshake",
     "connect": "client",
     "forget": "client",
@@ -35,11 +48,15 @@ __all__ = [
     "Configuration",
     "ConfigurationRefused",
     "ElsewhereError",
+    "GuardRejected",
     "HandshakeConfig",
+    "HelperMissing",
     "LauncherError",
     "Observer",
     "Phase",
+    "SSHConnectionError",
     "StartFailed",
+    "TunnelError",
     "build_handshake_url",
     "connect",
     "forget",

@@ -81,6 +81,9 @@ class Configuration:
         _require(conda is None or isinstance(conda, str), "The conda field, when present, must be a string.")
         _require(image is None or isinstance(image, Mapping), "image must be a mapping when provided.")
         _require(conda is None or image is None, "conda and image exclude each other.")
+        if image is not None:  # what a launch dict says of the image beside it goes wherever the image is named
+            image = {**image, **{name: mapping[name] for name in ("submit", "submit_binds") if name in mapping}}
+            _require(image.get("submit") in (None, "bind", "proxy"), "submit must be 'bind' or 'proxy' with an image.")
         _require(isinstance(get("insecure", False), bool), "insecure must be a boolean when provided.")
         return cls(
             key=_key(mapping["key"], fields),

@@ -157,8 +157,14 @@ HELPERS: Mapping[str, Grammar] = {
         words=Words(1, 1, ("url",), "exactly one URL is required", "URL"),
         examples=("rhl-handshake http://127.0.0.1:5577/healthcheck",),
     ),
-    "rhl-conda-info": Grammar("Print what is known about conda on this machine, as compact JSON."),
-    "rhl-cache-conda": Grammar("Look for conda on this machine and note what there is. Takes seconds."),
+    "rhl-conda-info": Grammar(
+        "Print what is known about conda on this machine, as compact JSON.",
+        examples=("rhl-conda-info",),
+    ),
+    "rhl-cache-conda": Grammar(
+        "Look for conda on this machine and note what there is. Takes seconds.",
+        examples=("rhl-cache-conda",),
+    ),
     "rhl-launch-service": Grammar(
         "Start a service of this machine and return at once. Exit status 0 if it was\n"
         "started, or runs already with the same command; 3 if it runs with another one.",

@@ -13,12 +13,13 @@ from typing import Any
 from seamless.launcher.configuration import Configuration
 from seamless.launcher.errors import LauncherError
 from seamless.launcher.paths import base_directory, expand_home, make_private, server_directory
-from seamless.launcher.programs import find_program
+from seamless.launcher.programs import find_program, module_command
 from seamless.launcher.statefile import read_state_or_none, write_state
 
 RUNTIMES = ("apptainer", "singularity")
 MINIMUM_VERSION = (1, 1)
 DIGESTS_NAME = "image-digests.json"
+FORWARDER_MODULE = "seamless.launcher.submit.forwarder"
 _NO_DATA = frozenset({"/tmp", "/var/tmp"})
 _PASSED_ON = re.compile(r"(SEAMLESS|DASK|SLURM|OAR)_\w+|TZ|LANG|LC_ALL|(https?|ftp|all|no)_proxy", re.IGNORECASE)
 
@@ -35,14 +36,18 @@ def container_argv(config: Configuration, inner: Sequence[str], workdir: str, en
     make_private(server_directory())
     _pass_on(environment, runtime)
     argv = [runtime, "exec", "--cleanenv", "--no-home", "--pwd", workdir]
-    for bind in [_bind(server_directory()), *_data_binds(config, workdir), *_given_binds(image.get("binds") or ())]:
+    given = _given_binds(image.get("binds") or ())
+    if image.get("submit") == "bind":
+        given += _given_binds(image.get("submit_binds") or ())
+    for bind in [_bind(server_directory()), *_data_binds(config, workdir), *given]:
         argv += ["--bind", bind]
     for name, value in dict(image.get("env") or {}).items():
         if "," in str(value):  # a comma would begin another variable
             environment[f"{os.path.basename(runtime).upper()}ENV_{name}"] = str(value)
         else:
             argv += ["--env", f"{name}={value}"]
-    return [*argv, *(str(option) for option in image.get("options") or ()), path, *inner]
+    beside = module_command(FORWARDER_MODULE) if image.get("submit") == "proxy" else []
+    return [*beside, *argv, *(str(option) for option in image.get("options") or ()), path, *inner]
 
 
 def find_runtime(name: str) -> str:

@@ -235,6 +235,14 @@ class ResultDatabase(BufferFacts):
         try:
             return self._database.run(action)
         except StoreError as exc:
+            if not absent_table(exc):
+                raise
+        # SQLite says that, too, if it has seen the file without tables and cannot look again now because another
+        # process has locked it. This looks again, and waits.
+        self._database.run(lambda c: rows(c, "SELECT 1 FROM sqlite_master LIMIT 1"))
+        try:
+            return self._database.run(action)
+        except StoreError as exc:
             if absent_table(exc):
                 return absent
             raise

@@ -47,6 +47,10 @@ def execute(
 ) -> Execution:
     """Run one transformation in this process. Raises StepError, CacheMissError, StoreError."""
     language = transformation.get("__language__")
+    if envelope.meta.get("write_remote_job"):
+        from seamless.transformer.remote_job import write_instead_of_executing
+
+        write_instead_of_executing(transformation, envelope, buffers)
     if language == "python":
         return _execute_python(transformation, tf, envelope, buffers, on_output)
     if language == "bash":

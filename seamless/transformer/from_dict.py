@@ -42,18 +42,35 @@ def transformation_from_dict(
     if language is None:
         raise ValueError("the transformation dict has no '__language__'")
     name, celltype, _ = keys.pop("__output__", ["result", "mixed", None])
-    meta = {**extra.pop("__meta__", {}), **(meta or {})}
-    env = extra.pop("__env__", None)
+    envelope = envelope_of(extra, meta=meta, scratch=scratch, strict=strict_dunder)
+    return Transformation(Definition(language, pins, celltype, envelope, keys, name))
+
+
+def envelope_of(
+    orthogonal: Mapping[str, Any],
+    *,
+    meta: Mapping[str, Any] | None = None,
+    scratch: bool = False,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> Envelope:
+    """Return the envelope that the orthogonal keys of a transformation dict describe; `meta` goes over `__meta__`.
+
+    An `__env__` that is a checksum is resolved. Raises CacheMissError.
+    """
+    pins = dict(orthogonal)
+    meta = {**(pins.pop("__meta__", None) or {}), **(meta or {})}
+    env = pins.pop("__env__", None)
     if isinstance(env, str):
         env = resolve_buffer(Checksum(env)).get_value("plain")
-    envelope = Envelope(
+    return Envelope(
         meta=meta,
         env=env,
         scratch=scratch,
-        strict=strict_dunder,
+        strict=strict,
+        timeout=timeout,
         local=bool(meta.get("local")),
         direct_print=bool(meta.get("__direct_print__")),
         allow_input_fingertip=bool(meta.get("allow_input_fingertip")),
-        pins=extra,
+        pins=pins,
     )
-    return Transformation(Definition(language, pins, celltype, envelope, keys, name))

@@ -110,7 +110,6 @@ def test_a_store_that_no_frontend_has_is_an_error_before_anything_is_changed(
     ("text", "complaint"),
     [
         ("- execution: remote\n", "seamless.profile.yaml:1:3: execution is 'remote', but this version"),
-        ("- execution: spawn\n", "execution is 'spawn', but this version"),
     ],
 )
 def test_where_this_version_cannot_execute_is_an_error(

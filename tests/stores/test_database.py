@@ -15,6 +15,7 @@ from seamless.session import ResultStore
 from seamless.stores import connection
 from seamless.stores.database import ResultDatabase
 from seamless.stores.errors import ConflictError, MalformedValueError, UnknownResultError
+from seamless.util.whoami import user_at_host
 
 
 def cs(text: str) -> Checksum:
@@ -469,3 +470,44 @@ def test_threads_may_write_at_once(database):
     for t in threads:
         t.join(60)
     assert len(database.get_transformations(R)) == 180
+
+
+def test_it_is_noted_who_has_deleted_a_result(database):
+    for client in ({"client": "anna@lab (10.0.0.1)"}, {}):
+        database.set_result(TF, R)
+        assert database.delete_result(TF, **client) is True
+    first, second = database.get_deletions(TF)
+    assert (first["result"], first["client"]) == (R.hex(), "anna@lab (10.0.0.1)")
+    assert second["client"] == f"{user_at_host()} (pid {os.getpid()})"
+    assert database.delete_result(TF) is False
+    assert len(database.get_deletions(TF)) == 2
+
+
+def test_it_is_noted_who_has_sent_a_second_result(database):
+    database.set_result(TF, R)
+    assert database.set_results([(TF, R), (TF, R2)], clients=["anna@lab", "ben@lab"]) == [True, False]
+    database.set_result(TF, cs("third"))
+    notes = query(database, "SELECT result, client FROM transformation_conflict ORDER BY rowid")
+    assert notes == [(R2.hex(), "ben@lab"), (cs("third").hex(), f"{user_at_host()} (pid {os.getpid()})")]
+
+
+def test_a_reader_that_has_seen_no_tables_waits_for_who_has_locked_the_file(tmp_path):
+    path = tmp_path / "seamless.db"
+    path.touch()
+    reader = ResultDatabase(path)
+    assert reader.get_result(TF) is None
+    writer = ResultDatabase(path)
+    writer.set_result(TF, R)
+    writer.close()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(reader.get_result(TF)))
+    thread.start()
+    thread.join(2 * connection._BUSY_STEP)  # after which SQLite itself does not wait any more
+    assert found == []
+    other.execute("COMMIT")
+    other.close()
+    thread.join(30)
+    assert found == [R]

@@ -70,10 +70,10 @@ _seamless_command() {
 
 _hashserver() {
   _seamless_complete directory \
-    '--writable --extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --max-batch --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--writable --extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --quota --max-ratio --max-batch --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
     '--token-file --status-file' \
     '' \
-    '--extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --max-batch --port --port-range --host --cors --timeout --log-format' \
+    '--extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --quota --max-ratio --max-batch --port --port-range --host --cors --timeout --log-format' \
     '--layout=prefix --layout=flat --hash-algorithm=sha-256 --hash-algorithm=sha3-256 --durability=none --durability=file --durability=full --log-format=text --log-format=json'
 }
 complete -o bashdefault -o default -F _hashserver hashserver
@@ -88,6 +88,16 @@ _remote_http_launcher() {
 }
 complete -o bashdefault -o default -F _remote_http_launcher remote-http-launcher
 
+_rhl_cache_conda() {
+  _seamless_complete none \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_cache_conda rhl-cache-conda
+
 _rhl_clear() {
   _seamless_complete file \
     '--force --version -h --help' \
@@ -97,6 +107,46 @@ _rhl_clear() {
     ''
 }
 complete -o bashdefault -o default -F _rhl_clear rhl-clear
+
+_rhl_conda_info() {
+  _seamless_complete none \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_conda_info rhl-conda-info
+
+_rhl_ensure() {
+  _seamless_complete other \
+    '--key --workdir --conda-env --whitelist --image --network-interface --parameters --meta --handshake --start-timeout --on-mismatch --version -h --help' \
+    '' \
+    '--workdir' \
+    '--key --conda-env --image --network-interface --parameters --meta --handshake --start-timeout --on-mismatch' \
+    '--on-mismatch=warn --on-mismatch=restart --on-mismatch=error'
+}
+complete -o bashdefault -o default -F _rhl_ensure rhl-ensure
+
+_rhl_guard() {
+  _seamless_complete none \
+    '--data-roots --clear-policy --permissive-paths --services --allow-helpers --image-roots --max-services --read-only --bind-loopback --print-authorized-key --without-tunnels --version -h --help' \
+    '--data-roots --image-roots' \
+    '' \
+    '--clear-policy --services --allow-helpers --max-services --print-authorized-key' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_guard rhl-guard
+
+_rhl_handshake() {
+  _seamless_complete other \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_handshake rhl-handshake
 
 _rhl_inspect() {
   _seamless_complete other \
@@ -108,6 +158,16 @@ _rhl_inspect() {
 }
 complete -o bashdefault -o default -F _rhl_inspect rhl-inspect
 
+_rhl_launch_service() {
+  _seamless_complete other \
+    '--key --workdir --conda-env --whitelist --network-interface --parameters --meta --version -h --help' \
+    '' \
+    '--workdir' \
+    '--key --conda-env --network-interface --parameters --meta' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_launch_service rhl-launch-service
+
 _rhl_logs() {
   _seamless_complete other \
     '--tail --version -h --help' \
@@ -118,9 +178,19 @@ _rhl_logs() {
 }
 complete -o bashdefault -o default -F _rhl_logs rhl-logs
 
+_rhl_pid_alive() {
+  _seamless_complete other \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_pid_alive rhl-pid-alive
+
 _rhl_ps() {
   _seamless_complete none \
-    '--client --host --status --no-status --key --json --version -h --help' \
+    '--client --host --status --key --no-status --json --version -h --help' \
     '' \
     '' \
     '--host --status' \
@@ -157,6 +227,16 @@ _rhl_stop() {
     ''
 }
 complete -o bashdefault -o default -F _rhl_stop rhl-stop
+
+_rhl_verify_port() {
+  _seamless_complete other \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _rhl_verify_port rhl-verify-port
 
 _seamless_checksum() {
   _seamless_complete file \
@@ -217,6 +297,16 @@ _seamless_database_check() {
     '--log-format=text --log-format=json'
 }
 complete -o bashdefault -o default -F _seamless_database_check seamless-database-check
+
+_seamless_doctor() {
+  _seamless_complete none \
+    '--cluster --all-clusters --stage --workdir --timeout --json -q --quiet --debug --version -h --help' \
+    '' \
+    '--workdir' \
+    '--cluster --stage --timeout' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_doctor seamless-doctor
 
 _seamless_download() {
   _seamless_complete file \

@@ -23,31 +23,10 @@ SERVER = "server"
 
 
 class Journal:
-    """The journal as its server writes it."""
+    """The journal as the server of its queue writes it."""
 
-    def __init__(self, path: str):
-        self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-
-    def acquire(self) -> bool:
-        """Become the server of this queue; False if another process is. Kept until `close` or the end of the process.
-
-        A file system without locks lets everybody be it.
-        """
-        import errno
-        import fcntl
-
-        from seamless.cli.queueing.records import is_at
-
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            return exc.errno not in (errno.EAGAIN, errno.EACCES)
-        if is_at(self._fd, self.path):
-            return True
-        os.close(self._fd)  # the server before has just removed it
-        self.__init__(self.path)  # type: ignore[misc]
-        return self.acquire()
+    def __init__(self, path: str, fd: int):
+        self.path, self._fd = path, fd
 
     def write(self, event: str, **fields: Any) -> None:
         """Append an event; it is on the disk afterwards."""
@@ -69,6 +48,29 @@ class Journal:
     def close(self) -> None:
         """Release the lock."""
         os.close(self._fd)
+
+
+def acquire(path: str) -> Journal | None:
+    """Become the server of a queue, until `close` or the end of the process; None if another process is.
+
+    A file system without locks lets everybody be it.
+    """
+    import errno
+    import fcntl
+
+    from seamless.cli.queueing.records import is_at
+
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            if exc.errno in (errno.EAGAIN, errno.EACCES):
+                os.close(fd)
+                return None
+        if is_at(fd, path):
+            return Journal(path, fd)
+        os.close(fd)  # the server before has just removed it
 
 
 def read_events(path: str) -> Iterator[dict[str, Any]]:

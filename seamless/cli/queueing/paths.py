@@ -10,36 +10,35 @@ if TYPE_CHECKING:
 
 
 class PathIndex:
-    """Absolute paths, each with a number: the latest one that was added for it.
+    """Absolute paths and the numbers of the steps that do something with them.
 
     Two paths touch if they are the same, or one is a directory above the other.
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, set[int]] = {}
         self._below: dict[str, set[str]] = {}
 
     def add(self, path: str, number: int) -> None:
-        """Add a path, or give it another number."""
+        """Add the number of one more step to a path."""
         if path not in self._numbers:
+            self._numbers[path] = set()
             for parent in parents(path):
                 self._below.setdefault(parent, set()).add(path)
-        self._numbers[path] = number
+        self._numbers[path].add(number)
 
-    def remove(self, path: str) -> None:
-        """Take a path out, if it is there."""
-        if self._numbers.pop(path, None) is not None:
-            for parent in parents(path):
-                self._below[parent].discard(path)
+    def replace(self, path: str, number: int) -> None:
+        """Let this number be the only one of a path."""
+        self.add(path, number)
+        self._numbers[path] = {number}
 
     def touching(self, paths: Iterable[str]) -> set[int]:
-        """Return the numbers of the paths that touch any of these."""
-        return {self._numbers[other] for path in paths for other in self.touched(path)}
-
-    def touched(self, path: str) -> list[str]:
-        """Return the paths that touch this one."""
-        found = [other for other in (path, *parents(path)) if other in self._numbers]
-        return found + sorted(self._below.get(path, ()))
+        """Return the numbers of all paths that touch any of these."""
+        found: set[int] = set()
+        for path in paths:
+            for other in (path, *parents(path), *self._below.get(path, ())):
+                found |= self._numbers.get(other, set())
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._numbers)

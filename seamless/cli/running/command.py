@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seamless.cli.common import INTERRUPTED, OWN, USAGE, Messages
+from seamless.cli.common import INTERRUPTED, OK, OWN, USAGE, Messages
 from seamless.cli.running.delivery import deliver
 from seamless.cli.running.description import Description
 from seamless.cli.running.inputs import hash_inputs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from seamless.checksum import Checksum
     from seamless.cli.commandline.plan import PlanOptions
+    from seamless.cli.commandline.typing import Promises
     from seamless.cli.run_options import Options
     from seamless.transformer.outcome import Outcome
 
@@ -32,10 +33,19 @@ _NO_CONTAINERS = (
 def run_command(options: Options, prog: str) -> int:
     """Do what the options say; return the exit status. Raises SeamlessError, OSError, KeyboardInterrupt."""
     run = Run(options, Messages(prog, options.verbosity))
+    if options.detach:
+        from seamless.cli.running.detach import detach
+
+        status = detach(run)
+        if status is not None:
+            return status
     try:
-        return _reported(run) if options.json else _run(run)
+        status = _reported(run) if options.json else _run(run)
     finally:
         run.close()
+    if run.detachment is not None and status == OK:
+        run.detachment.close()
+    return status
 
 
 def _reported(run: Run) -> int:
@@ -68,6 +78,16 @@ def _run(run: Run) -> int:
         from seamless.cli.running.undo import undo
 
         return undo(run)
+    if options.qsubmit:
+        from seamless.cli.queueing.submit import submit
+
+        return submit(run)
+    return complete(run)
+
+
+def complete(run: Run) -> int:
+    """Look up the planned step, execute it if need be, deliver the result; return the exit status."""
+    options = run.options
     known = run.store.results.get_result(run.checksum)
     if options.explain:
         _explain(run, known)
@@ -92,9 +112,12 @@ def _plan(run: Run) -> None:
     from seamless.cli.commandline.plan import make_plan
 
     options = run.options
-    if options.job is not None:
-        _refuse_existing(options.job)
-    run.plan = make_plan(plan_options(options), wait_future=_wait(run), warn=run.messages.warning)
+    for directory in (options.job, options.remote_job):
+        if directory is not None:
+            _refuse_existing(directory)
+    run.plan = make_plan(
+        plan_options(options), wait_future=_wait(run), warn=run.messages.warning, promises=_promises(options)
+    )
     if not options.dry and not options.undo:
         if not run.wants_content and not run.plan.targets and not options.json:
             option = "--scratch" if options.scratch else "--no-download"
@@ -148,6 +171,16 @@ def _wait(run: Run) -> Callable[[str], None]:
     return wait
 
 
+def _promises(options: Options) -> Promises | None:
+    """Return what the queue is still to make, for a step that will be executed by the queue as well."""
+    if not options.qsubmit:
+        return None
+    from seamless.cli.queueing.promises import QueuedTargets
+    from seamless.cli.queueing.records import queue_path
+
+    return QueuedTargets(queue_path())
+
+
 def _notices(run: Run) -> None:
     from seamless.cli.running.notices import outside_variables
 
@@ -183,28 +216,29 @@ def _show_stderr(run: Run) -> None:
 def _execute(run: Run, known: Checksum | None) -> int:
     """Execute and deliver. `known`: a result to compare with, or None."""
     from seamless.cli.running import execution
+    from seamless.cli.running.future import FutureFiles
 
-    try:
-        outcome: Outcome = execution.execute(run, refresh=known is not None)
-    except KeyboardInterrupt:
-        return _canceled(run)
-    if outcome.canceled:
-        return _canceled(run)
-    run.cached = outcome.cached
-    if outcome.result is None:
-        run.error = outcome.error
-        run.messages.error(execution.failure_text(run, outcome))
-        return execution.failure_status(outcome)
-    if known is not None and known != outcome.result:
-        execution.contest(run, known, outcome)
-    elif known is not None and run.options.refresh:
-        run.messages.message(0, f"reproducible: the same result {outcome.result} again")
-    return deliver(run, outcome.result)
+    with FutureFiles(run.futures, run.checksum.hex()):
+        try:
+            outcome: Outcome = execution.execute(run, refresh=known is not None)
+        except KeyboardInterrupt:
+            return _canceled(run)
+        if outcome.canceled:
+            return _canceled(run)
+        run.cached = outcome.cached
+        if outcome.result is None:
+            run.error = outcome.error
+            run.messages.error(execution.failure_text(run, outcome))
+            return execution.failure_status(outcome)
+        if known is not None and known != outcome.result:
+            execution.contest(run, known, outcome)
+        elif known is not None and run.options.refresh:
+            run.messages.message(0, f"reproducible: the same result {outcome.result} again")
+        return deliver(run, outcome.result)
 
 
 def _canceled(run: Run) -> int:
-    import sys
-
+    run.canceled = True
     run.error = f"Canceled transformation {run.checksum}"
-    sys.stderr.write(run.error + "\n")
+    run.messages.stream.write(run.error + "\n")
     return INTERRUPTED

@@ -23,7 +23,7 @@ def deliver(run: Run, result: Checksum) -> int:
     run.result = result
     if run.plan.targets:
         return _deliver_targets(run, result)
-    if not run.options.json:
+    if not run.options.json and run.detachment is None:
         print_result(run, result)
     elif run.wants_content and run.store.buffers.length(result) is None:
         raise CacheMissError(result)
@@ -43,7 +43,6 @@ def print_result(run: Run, result: Checksum) -> None:
 
 
 def _deliver_targets(run: Run, result: Checksum) -> int:
-    from seamless.cli.running.limits import DownloadLimits
     from seamless.cli.running.targets import TargetResult, download, write_sidecars
 
     index = _index(run, result)
@@ -52,7 +51,7 @@ def _deliver_targets(run: Run, result: Checksum) -> int:
         _require_members(run)
     write_sidecars(run.targets, run.store)
     if run.wants_content:
-        run.downloaded = download(run.targets, run.store, DownloadLimits(run.options.confirm), run.messages)
+        run.downloaded = download(run.targets, run.store, run.limits, run.messages)
     _remove_orphaned_futures(run)
     absent = [target.local for target in run.targets if target.kind == "absent"]
     for local in absent:

@@ -34,10 +34,10 @@ class Description:
             "code": ["text", None, self.code_checksum],
         }
         if inputs:
-            transformation["__format__"] = {entry.name: _file_system(entry) for entry in inputs}
+            transformation["__format__"] = {entry.name: file_system_format(entry) for entry in inputs}
         for entry in inputs:
             _encode(entry.name)
-            transformation[entry.name] = ["bytes" if entry.kind == "file" else "mixed", None, entry.checksum]
+            transformation[entry.name] = file_system_pin(entry)
         for name, (celltype, value) in plan.variables.items():
             transformation[name] = [celltype, None, self._add_value(value, celltype)]
         self.transformation = transformation
@@ -77,7 +77,13 @@ def environment_of(plan: Plan) -> dict[str, Any]:
     return environment
 
 
-def _file_system(entry: HashedInput) -> dict[str, Any]:
+def file_system_pin(entry: HashedInput) -> list[str | None]:
+    """Return the pin of an input."""
+    return ["bytes" if entry.kind == "file" else "mixed", None, entry.checksum]
+
+
+def file_system_format(entry: HashedInput) -> dict[str, Any]:
+    """Return the `__format__` of the pin of an input."""
     if entry.kind == "file":
         return {"filesystem": {"mode": "file", "optional": True}}
     return {"celltype": "deepfolder", "filesystem": {"mode": "directory", "optional": True}}

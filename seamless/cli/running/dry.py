@@ -24,12 +24,14 @@ def dry_run(run: Run) -> int:
 
         for line in explain(run):
             run.messages.message(-1, line)
-    if options.upload:
+    if options.upload or options.remote_job is not None:
         from seamless.cli.running.execution import store_everything
 
         store_everything(run)
     if options.job is not None:
         write_job(run, options.job)
+    if options.remote_job is not None:
+        _write_remote_job(run, os.path.abspath(options.remote_job))
     prints_checksum = options.upload or options.job is not None
     if shown and not options.json:
         text = "\n".join(describe(run))
@@ -111,6 +113,15 @@ def write_job(run: Run, directory: str) -> None:
             os.unlink(os.path.join(temporary, name))
         os.rmdir(temporary)
         raise
+
+
+def _write_remote_job(run: Run, directory: str) -> None:
+    """Have the job directory written where the transformation would be executed; say so when it is there."""
+    from seamless.transformer.remote_job import write_remote_job
+
+    write_remote_job(run.description.transformation, run.checksum, run.envelope, directory)
+    if not run.options.json:
+        write_stdout(b"Transformation submitted to remote server\n")
 
 
 def dunder_of(run: Run) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from seamless.cli.common import OWN
-from seamless.cli.running.future import FutureFiles
 from seamless.cli.running.inputs import store_inputs
+from seamless.cli.running.requests import CancelRequests
 from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
 from seamless.transformer.outcome import Envelope, Outcome
 from seamless.transformer.runner import cancel, run_transformation
@@ -27,10 +27,11 @@ def execute(run: Run, *, refresh: bool = False) -> Outcome:
     `refresh`: execute although there is a result. A failure of the command is in the outcome.
     Raises SeamlessError, and KeyboardInterrupt after the command has been stopped.
     """
-    _require_writable(run)
-    names = {os.path.normpath(os.path.expanduser(t.local or t.name)): t.name for t in run.plan.targets}
-    with FutureFiles(names, run.checksum.hex()):
-        store_everything(run)
+    require_writable(run)
+    store_everything(run)
+    if run.detachment is not None:
+        run.detachment.leave(run)
+    with CancelRequests(run.control_directory) as requests, requests.accept(run.checksum):
         try:
             outcome = _submit(run, refresh)
         except BufferCorruptionError as exc:
@@ -44,7 +45,7 @@ def execute(run: Run, *, refresh: bool = False) -> Outcome:
     return outcome
 
 
-def _require_writable(run: Run) -> None:
+def require_writable(run: Run) -> None:
     """Raise StoreReadOnlyError before anything is run whose result could not be kept."""
     for store in (run.store.buffers, run.store.results):
         if not store.writable:
@@ -59,7 +60,9 @@ def store_everything(run: Run) -> None:
     run.uploaded = count, size = store_inputs(run.inputs, run.store)
     description = run.description
     description.environment_pin()
-    buffers = {**description.buffers, description.checksum: description.identity}
+    buffers = dict(description.buffers)
+    if all(entry.checksum is not None for entry in run.inputs):
+        buffers[description.checksum] = description.identity
     present = run.store.buffers.has(list(buffers))
     missing = [pair for pair, there in zip(buffers.items(), present, strict=True) if not there]
     if missing:
@@ -78,8 +81,8 @@ def _submit(run: Run, refresh: bool) -> Outcome:
         outcome = run_transformation(
             run.description.transformation,
             run.checksum,
-            envelope_of(run),
-            on_output=show_output,
+            run.envelope,
+            on_output=run.on_output,
             refresh=refresh,
         )
     if outcome.canceled and limit.expired:
@@ -177,18 +180,18 @@ def failure_text(run: Run, outcome: Outcome) -> str:
     from seamless.transformer.bash.failure import exit_advice
 
     signal = f" (killed by signal {status - 128})" if status > 128 else ""
-    _show_written(outcome)
+    _show_written(run, outcome)
     text = f"the command failed with exit status {status}{signal}; nothing is kept (transformation {run.checksum})"
     advice = exit_advice(status, outcome.stderr)
     return f"{text}\n{advice}" if advice else text
 
 
-def _show_written(outcome: Outcome) -> None:
-    """Show on stderr the end of what a failed command has written to its result: stdout stays empty."""
+def _show_written(run: Run, outcome: Outcome) -> None:
+    """Show the end of what a failed command has written to its result: stdout stays empty."""
     written = getattr(outcome.original, "written", b"")
     if written.strip():
         lines = written.rstrip(b"\n").split(b"\n")[-_WRITTEN_LINES:]
-        show_output("stdout", b"\n".join(lines) + b"\n")
+        run.on_output("stdout", b"\n".join(lines) + b"\n")
 
 
 def contest(run: Run, earlier: Checksum, outcome: Outcome) -> None:

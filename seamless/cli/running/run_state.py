@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from seamless.cli.commandline.plan import Plan
     from seamless.cli.common import Messages
     from seamless.cli.run_options import Options
+    from seamless.cli.running.detach import Detachment
     from seamless.cli.running.inputs import HashedInput
+    from seamless.cli.running.limits import DownloadLimits
     from seamless.cli.running.targets import TargetResult
     from seamless.cli.storage import Storage
+    from seamless.transformer.outcome import Envelope, OutputHandler
 
 
 class Run:
@@ -34,11 +37,39 @@ class Run:
         self.targets: list[TargetResult] = []
         self.downloaded: dict[str, bool] = {}
         self.error: str | None = None
+        self.canceled = False
+        self.detachment: Detachment | None = None  # of a run that goes on in the background
 
     @property
     def checksum(self) -> Checksum:
         """The identity of the transformation."""
         return self.description.checksum
+
+    @property
+    def on_output(self) -> OutputHandler:
+        """Where the output of the command goes while it runs."""
+        from seamless.cli.running.execution import show_output
+
+        return show_output
+
+    @property
+    def limits(self) -> DownloadLimits:
+        """How much may be brought to the current directory without a question."""
+        from seamless.cli.running.limits import DownloadLimits
+
+        return DownloadLimits(self.options.confirm)
+
+    @property
+    def futures(self) -> dict[str, str]:
+        """The local names that need a `.FUTURE` file during the execution, with the names of their targets."""
+        return {os.path.normpath(os.path.expanduser(t.local or t.name)): t.name for t in self.plan.targets}
+
+    @property
+    def envelope(self) -> Envelope:
+        """How the transformation is to be executed."""
+        from seamless.cli.running.execution import envelope_of
+
+        return envelope_of(self)
 
     @property
     def wants_content(self) -> bool:
@@ -51,7 +82,10 @@ class Run:
         if self._store is None:
             from seamless.cli.storage import open_storage
 
-            self._store = open_storage(project=self.options.project, stage=self.options.stage, local=self.options.local)
+            options = self.options
+            self._store = open_storage(
+                project=options.project, stage=options.stage, local=options.local, queue=options.queue or ""
+            )
         return self._store
 
     def close(self) -> None:
@@ -66,3 +100,8 @@ class Run:
         from seamless.stores.embedded import default_cache_directory
 
         return os.path.join(cache_from_environment() or default_cache_directory(), "run-journal.jsonl")
+
+    @property
+    def control_directory(self) -> str:
+        """Where other processes of this user find out what runs, and ask for its end."""
+        return os.path.dirname(self.journal_path)

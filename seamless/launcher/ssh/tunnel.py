@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from seamless.launcher.errors import LauncherError, TunnelError
 from seamless.launcher.observers import Observer, Phase
 from seamless.launcher.paths import make_private
 from seamless.launcher.processes import Member, is_same_process, wait_until
+from seamless.launcher.programs import module_command
 from seamless.launcher.ssh.reach import (
     LISTENER,
     MONITOR_MODULE,
@@ -46,9 +46,6 @@ _ADVICE = (
     ("onnection refused", "nothing listens there: see that network_interface is the address that the service binds"),
     ("resolve", "network_interface must be a name or an address that is known there"),
 )  # fmt: skip
-
-# Isolated from the surroundings: only the directory (or file) that this package is in is searched.
-_START = "import sys; sys.path.insert(0, sys.argv[1]); import runpy; runpy.run_module(sys.argv[2], run_name='__main__')"
 
 
 @contextlib.contextmanager
@@ -130,7 +127,7 @@ class _Started:
         """Start it, and wait until the ports are open."""
         message = ""
         for attempt in range(_ATTEMPTS):
-            started = cls(_start(config, path), _choose(config, remote_ports(state), preferred if not attempt else {}))
+            started = cls(_start(config, path), _choose(path, remote_ports(state), preferred if not attempt else {}))
             try:
                 message = started._begin(config, state, path)
                 if not message:
@@ -208,15 +205,12 @@ class _Started:
 def _start(config: Configuration, path: str) -> subprocess.Popen[bytes]:
     import subprocess
 
-    root = os.path.abspath(__file__)
-    for _ in __name__.split("."):
-        root = os.path.dirname(root)
     log = path.removesuffix(".json") + ".tunnel.log"
     make_private(os.path.dirname(path))
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _START, root, MONITOR_MODULE, path],
+            [*module_command(MONITOR_MODULE), path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=fd,
@@ -229,13 +223,13 @@ def _start(config: Configuration, path: str) -> subprocess.Popen[bytes]:
         os.close(fd)
 
 
-def _choose(config: Configuration, ports: Mapping[str, int], preferred: Mapping[str, int]) -> dict[str, int]:
+def _choose(path: str, ports: Mapping[str, int], preferred: Mapping[str, int]) -> dict[str, int]:
     """Return a free port of this machine for each port of the service: the one before, else always the same."""
+    import zlib
+
     chosen: dict[str, int] = {}
     for name in ports:
-        import zlib
-
-        usual = _FIRST_PORT + zlib.crc32(f"{config.ssh_target} {config.key} {name}".encode()) % _PORTS
+        usual = _FIRST_PORT + zlib.crc32(os.fsencode(f"{path} {name}")) % _PORTS
         port = next((port for port in (preferred.get(name), usual) if port and _is_free(port)), None)
         chosen[name] = port if port and port not in chosen.values() else _free_port()
     return chosen

@@ -21,7 +21,7 @@ from seamless.services.common.quick import (
     status_line,
 )
 
-_CLOSE = b"connection: close\r\n"
+_HEADS = 500  # remembered, for a second
 
 
 class Connections:
@@ -31,13 +31,19 @@ class Connections:
         self.frame, self.heads = frame, Heads(frame.admits)
         self.waiting: set[QuickProtocol] = set()
         self._headers: Any = None
-        self._lines = b""
+        self._heads: dict[tuple[int, bytes, int], bytes] = {}
 
-    def lines_of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Return the headers of all answers as lines; uvicorn makes them anew each second."""
-        if headers is not self._headers:
-            self._headers, self._lines = headers, header_lines(headers)
-        return self._lines
+    def head(self, headers: list[tuple[bytes, bytes]], status: int, lines: bytes, length: int) -> bytes:
+        """Return the head of an answer. `headers` are those of all answers; uvicorn makes them anew each second."""
+        if headers is not self._headers or len(self._heads) > _HEADS:
+            self._headers = headers
+            self._heads.clear()
+        head = self._heads.get((status, lines, length))
+        if head is None:
+            common = header_lines(headers)
+            head = b"%b%b%bcontent-length: %d\r\n\r\n" % (status_line(status), common, lines, length)
+            self._heads[status, lines, length] = head
+        return head
 
     def give_up(self) -> None:
         """Tell those who wait for a quick answer that the server ends."""
@@ -119,13 +125,12 @@ class QuickProtocol(HttpToolsProtocol):
     def _send(self, answer: QuickAnswer, method: str, start: float) -> None:
         status, lines, body = answer
         if not self.transport.is_closing():
-            common = self._all.lines_of(self.server_state.default_headers)
-            closing = _CLOSE if self._ending else b""
-            self.transport.write(
-                b"%b%b%bcontent-length: %d\r\n%b\r\n%b" % (status_line(status), common, lines, len(body), closing, body)
-            )
-            if closing:
+            head = self._all.head(self.server_state.default_headers, status, lines, len(body))
+            if self._ending:
+                self.transport.write(head[:-2] + b"connection: close\r\n\r\n" + body)
                 self.transport.close()
+            else:
+                self.transport.write(head + body)
         self.server_state.total_requests += 1
         self._all.frame.count(method, status, start, len(body))
 

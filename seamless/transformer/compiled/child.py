@@ -20,6 +20,7 @@ import mmap
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -34,8 +35,8 @@ _STACK = 64 << 20
 class Server:
     """Forks on request, collects its children, and tells how they ended."""
 
-    def __init__(self, control: socket.socket, ffi: Any, place: str) -> None:
-        self.control, self.ffi, self.place = control, ffi, place
+    def __init__(self, control: socket.socket, ffi: Any) -> None:
+        self.control, self.ffi = control, ffi
         self.libc = ffi.dlopen(None)
         self.pid, self.parent = os.getpid(), os.getppid()
         self.children: dict[int, tuple[int, int]] = {}  # pid -> (id, descriptor of the pipe)
@@ -61,9 +62,6 @@ class Server:
             os.kill(pid, signal.SIGKILL)
         while self.children:
             self.collect(0)
-        import shutil
-
-        shutil.rmtree(self.place, ignore_errors=True)
 
     def obey(self) -> bool:
         """Do what the next message says; False if there will be none."""
@@ -188,7 +186,7 @@ def main() -> int:
     wanted = _STACK if hard == resource.RLIM_INFINITY else min(hard, _STACK)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
-    server = Server(control, ffi, sys.argv[2])
+    server = Server(control, ffi)
     gc.disable()
     gc.freeze()
     control.send(b"ready")
@@ -197,4 +195,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    except ConnectionError:
+        code = 1  # nobody is left to work for
+    finally:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)
+    sys.exit(code)

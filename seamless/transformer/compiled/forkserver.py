@@ -73,9 +73,11 @@ class ForkServer:
                 self._abandon()
                 return
             process, self._process = self._process, None
+            place, self._place = self._place, ""
             self._drop_connections()
         if process is None:
             return
+        import shutil
         import subprocess
 
         try:
@@ -83,6 +85,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        shutil.rmtree(place, ignore_errors=True)  # a server that was killed has left it
 
     def forked(self) -> None:
         """In a forked child of this process: the server is the parent's."""
@@ -92,7 +95,7 @@ class ForkServer:
     def _abandon(self) -> None:
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-        self._process = None
+        self._process, self._place = None, ""
         self._drop_connections()
         self._pid = os.getpid()
 
@@ -109,15 +112,19 @@ class ForkServer:
         if self._process is not None and self._process.poll() is None and self._control is not None:
             return self._control
         self._drop_connections()
+        import shutil
         import subprocess
         import tempfile
 
+        if self._place:
+            shutil.rmtree(self._place, ignore_errors=True)
+        libraries = _library_paths()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._place, self._free = tempfile.mkdtemp(prefix="seamless-compiled-"), []
         program = os.path.join(os.path.dirname(__file__), "child.py")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", program, str(theirs.fileno()), self._place, *_library_paths()],
+                [sys.executable, "-I", "-S", program, str(theirs.fileno()), self._place, *libraries],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -251,7 +258,7 @@ class ForkServer:
         import tempfile
 
         with self._lock:
-            return self._free.pop() if self._free else tempfile.mkdtemp(dir=self._place)
+            return self._free.pop() if self._free else tempfile.mkdtemp(dir=self._place or None)
 
     def _give_back(self, directory: str) -> None:
         """Take a directory back; one in which something was left is removed."""

@@ -42,6 +42,8 @@ def serve(worker: Worker, main_run: Run, message: Any, fds: list[int]) -> None:
         _call(worker, run or main_run, call, operation, arguments, fds)
     elif run is None:
         close_all(fds)
+    elif kind == "begun":
+        run.begin()
     elif kind == "made":
         run.made.append((message[2], fds))
     else:

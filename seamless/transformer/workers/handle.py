@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from seamless.transformer.submission import Submission
 
 _EXIT_SECONDS = 5.0  # to hear of the end of a process that has let go of its link
+_BEGIN_SECONDS = 120.0  # for a worker to begin with a step that has a time limit
 _COMMAND_GRACE = 5.0  # that a command gets beyond its time limit, to end by itself
 _PIECE, _PIECES = 1 << 16, 64
 
@@ -52,6 +53,7 @@ class Run:
         self.made: list[tuple[list[Item], list[int]]] = []  # parcels with results that came ahead of the answer
         self.nested: dict[int, Submission] = {}  # by number of the call
         self.answer: Any = None
+        self.deadline: float | None = None  # in terms of time.monotonic()
         self.ended = False
         self.answered: threading.Event | None = None  # set with the answer, if another thread waits for it
         self.worker: Worker | None = None
@@ -60,6 +62,12 @@ class Run:
     def is_command(self) -> bool:
         """Whether it has a process of its own, which the worker can end, instead of code that ends with the worker."""
         return self.request.transformation.get("__language__") != "python"
+
+    def begin(self) -> None:
+        """Let the time limit, if there is one, run from now on."""
+        limit = self.request.envelope.timeout
+        if limit is not None:
+            self.deadline = time.monotonic() + limit + (_COMMAND_GRACE if self.is_command else 0.0)
 
     def abandon_nested(self) -> None:
         """Have nested work that nobody waits for any more stopped."""
@@ -132,7 +140,7 @@ class Worker:
         except Gone:
             raise self._lost(run) from None
         except BaseException:
-            self.end()
+            self.end()  # before the run is forgotten: how depends on it
             raise
         finally:
             canceled.remove_callback(interrupt)
@@ -156,14 +164,12 @@ class Worker:
         return (what, run.number, step, parcel.items, paths, directory)
 
     def _await(self, run: Run, serve: Serve) -> Any:
-        limit = run.request.envelope.timeout
-        deadline = None
-        if limit is not None:
-            deadline = time.monotonic() + limit + (_COMMAND_GRACE if run.is_command else 0.0)
+        if run.request.envelope.timeout is not None:
+            run.deadline = time.monotonic() + _BEGIN_SECONDS  # until it says that it has begun
         while run.answer is None:
-            wait = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            wait = None if run.deadline is None else max(0.0, run.deadline - time.monotonic()) * 1000
             events = self._poll.poll(wait)
-            if not events and deadline is not None and time.monotonic() >= deadline:
+            if not events and run.deadline is not None and time.monotonic() >= run.deadline:
                 raise TimeLimit
             for fd, _ in events:
                 if fd != self._socket:
@@ -207,15 +213,15 @@ class Worker:
             if self.runs.get(run.number) is not run:
                 return
             self.condemned = True
-        if run.is_command:
+        self.end()
+
+    def end(self) -> None:
+        """End the process: at once, or if it executes a command, after that; returns before it has ended."""
+        self.condemned = True
+        if any(run.is_command for run in list(self.runs.values())):
             self._supervisor.stop(self.number)
         else:
             self._supervisor.kill(self.number)
-
-    def end(self) -> None:
-        """End the process at once; returns before it has ended."""
-        self.condemned = True
-        self._supervisor.kill(self.number)
 
     def hang_up(self) -> None:
         """Note that the process has ended: whoever waits for it stops waiting."""

@@ -18,7 +18,8 @@ from seamless.checksum import Checksum
 SMALL = 48 * 1024  # bytes up to which a buffer travels in a message
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _PIECE = 1 << 30  # bytes of one write
-_KEPT_OPEN = 200  # mapped buffers whose descriptor is kept, to be handed on
+_WORTH_MAPPING = 1 << 18  # bytes; less is copied: a mapping costs two system calls, and a descriptor
+_MOST_MAPPINGS = 128  # each has a descriptor, and so has a buffer that can be handed on
 _IDLE_SEGMENTS = 64
 
 
@@ -36,35 +37,31 @@ def fill(data: Any) -> int:
     return fd
 
 
+class _Map(mmap.mmap):
+    """A mapping that is counted; it goes when the last view of it goes."""
+
+    def __del__(self) -> None:
+        _mappings.discard(id(self))
+
+
+_mappings: set[int] = set()  # operations on it are atomic
+
+
 def map_file(fd: int) -> memoryview:
-    """Return the content of a segment or file, mapped to be read. The descriptor may be closed then."""
+    """Return the content of a segment or file, to be read: mapped if it is large. The descriptor may be closed then."""
     size = os.fstat(fd).st_size
-    if not size:
-        return memoryview(b"")
-    # Private: a shared mapping of a sealed file is refused by kernels before 6.7.
-    return memoryview(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
-
-
-class _Open:
-    """Counts the descriptors that mapped buffers keep."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def one_more(self) -> bool:
-        with self._lock:
-            if self._count >= _KEPT_OPEN:
-                return False
-            self._count += 1
-            return True
-
-    def one_less(self) -> None:
-        with self._lock:
-            self._count -= 1
-
-
-_open = _Open()
+    if size >= _WORTH_MAPPING and len(_mappings) < _MOST_MAPPINGS:
+        # Private: a shared mapping of a sealed file is refused by kernels before 6.7.
+        mapping = _Map(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+        _mappings.add(id(mapping))
+        return memoryview(mapping)
+    content = bytearray(size)
+    view = memoryview(content)
+    while view and (count := os.preadv(fd, [view[:_PIECE]], size - len(view))):
+        view = view[count:]
+    if view:
+        raise OSError(f"a file of {size} bytes has become shorter while it was read")
+    return memoryview(content).toreadonly()
 
 
 class MappedBuffer(Buffer):
@@ -79,13 +76,11 @@ class MappedBuffer(Buffer):
         self._checksum = checksum
         try:
             self._mapped: memoryview = map_file(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        if _open.one_more():
-            self._fd = fd
-        else:
-            os.close(fd)
+            if isinstance(self._mapped.obj, _Map):
+                self._fd = fd
+        finally:
+            if self._fd != fd:
+                os.close(fd)
 
     @property
     def _content(self) -> bytes:  # type: ignore[override]
@@ -117,7 +112,6 @@ class MappedBuffer(Buffer):
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-            _open.one_less()
 
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:

@@ -316,4 +316,4 @@ def _with_output(exc: TransformationError, run: Run, worker: Worker, pid: int = 
 def _attach(exc: Any, run: Run, pid: int) -> None:
     """Note what the step has printed, and where it was."""
     exc.stdout, exc.stderr = run.output.stdout, run.output.stderr
-    exc.where = f"worker process {pid} on {platform.node()}"
+    exc.where = f"{f'worker process {pid}' if pid else 'a worker process'} on {platform.node()}"

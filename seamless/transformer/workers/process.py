@@ -219,6 +219,8 @@ class WorkerProcess:
     def _execute(self, message: Any, fds: list[int], undo: Callable[[], None] | None) -> None:
         _, number, step, items, _, _ = message
         transformation, tf, envelope = unpack_step(step)
+        if envelope.timeout is not None:
+            self._link.send(("begun", number))
         buffers = WorkerBuffers(self._link, dict(views(items, fds)))
         try:
             result, usage = self._result(transformation, tf, envelope, buffers)
@@ -290,7 +292,8 @@ class WorkerProcess:
 
     def _tidy(self) -> None:
         """Undo what a step may have done to the next one: to the streams, and to where this process is."""
-        if not all([stream.is_whole() for stream in self._streams]):
+        whole = [stream.is_whole() for stream in self._streams]  # all of them are looked at
+        if not all(whole):
             self._use_streams()
         try:
             if self._directory is not None and os.getcwd() != self._directory:

@@ -31,7 +31,7 @@ def healthy(payload: dict[str, Any]) -> bool:
 
 def forwarding(payload: dict[str, Any]) -> list[int]:
     """Return the ssh processes that forward the port of this connection."""
-    mark = f"127.0.0.1:{payload['port']}:".encode()
+    mark = f"127.0.0.1:{payload['port']}:127.0.0.1:{payload['tunneled-port']}".encode()
     return [pid for pid in processes() if mark in words_of(pid)]
 
 
@@ -190,44 +190,39 @@ def test_a_key_that_may_forward_to_loopback_only_is_enough(sshd: Sshd, remote_di
 
 
 @pytest.fixture
-def taken(remote_dict: RemoteDict) -> Iterator[tuple[str, int]]:
-    """Return a key, and the port that its tunnel would have, while something else listens there."""
-    key = f"taken-{os.getpid()}"
-    port = tunnel_module._choose(Configuration.from_mapping(remote_dict(key=key)), {"port": 1}, {})["port"]
+def taken(connection_file: Path) -> Iterator[int]:
+    """Return the port that the tunnel would have, while something else listens there."""
+    port = tunnel_module._choose(str(connection_file), {"port": 1}, {})["port"]
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen()
-        yield key, port
+        yield port
 
 
-def test_a_port_that_is_taken_is_left_alone(sshd: Sshd, remote_dict: RemoteDict, taken: tuple[str, int]) -> None:
-    key, port = taken
-    payload = run(remote_dict(key=key))
-    assert payload["port"] != port
+def test_a_port_that_is_taken_is_left_alone(sshd: Sshd, remote_dict: RemoteDict, taken: int) -> None:
+    payload = run(remote_dict())
+    assert payload["port"] != taken
     assert healthy(payload)
 
 
 def test_a_port_that_is_taken_at_the_last_moment_is_replaced(
-    sshd: Sshd, remote_dict: RemoteDict, taken: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    sshd: Sshd, remote_dict: RemoteDict, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tunnel_module, "_is_free", lambda port: True)
     choose = tunnel_module._choose
-    key, port = taken
-    choices = [{"port": port}]
+    choices = [{"port": taken}]
     monkeypatch.setattr(
         tunnel_module, "_choose", lambda *args: choices.pop() if choices else choose(args[0], args[1], {"port": 0})
     )
     monkeypatch.setattr(tunnel_module, "_FIRST_PORT", 19000)  # the usual port is another one from now on
-    assert healthy(run(remote_dict(key=key)))
+    assert healthy(run(remote_dict()))
     assert choices == []
 
 
-def test_forwards_of_the_users_configuration_may_fail(
-    sshd: Sshd, remote_dict: RemoteDict, taken: tuple[str, int]
-) -> None:
+def test_forwards_of_the_users_configuration_may_fail(sshd: Sshd, remote_dict: RemoteDict, taken: int) -> None:
     config = sshd.root / "ssh_config"
-    forward = f"  LocalForward 127.0.0.1:{taken[1]} 127.0.0.1:1\n"
+    forward = f"  LocalForward 127.0.0.1:{taken} 127.0.0.1:1\n"
     config.write_text(config.read_text().replace("  BatchMode yes\n", f"  BatchMode yes\n{forward}"))
     assert healthy(run(remote_dict()))
 

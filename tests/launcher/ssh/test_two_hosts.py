@@ -43,12 +43,16 @@ class Cable:
         net = f"10.{200 + number % 50}.{number // 50 % 250}"
         self.address = f"{net}.2"
         ip("netns", "add", self.namespace)
-        ip("link", "add", self.here, "type", "veth", "peer", "name", there, "netns", self.namespace)
-        ip("addr", "add", f"{net}.1/24", "dev", self.here)
-        ip("link", "set", self.here, "up")
-        for words in (["addr", "add", f"{self.address}/24", "dev", there], ["link", "set", there, "up"]):
-            ip("-n", self.namespace, *words)
-        ip("-n", self.namespace, "link", "set", "lo", "up")
+        try:
+            ip("link", "add", self.here, "type", "veth", "peer", "name", there, "netns", self.namespace)
+            ip("addr", "add", f"{net}.1/24", "dev", self.here)
+            ip("link", "set", self.here, "up")
+            for words in (["addr", "add", f"{self.address}/24", "dev", there], ["link", "set", there, "up"]):
+                ip("-n", self.namespace, *words)
+            ip("-n", self.namespace, "link", "set", "lo", "up")
+        except (OSError, subprocess.SubprocessError):
+            ip("netns", "del", self.namespace)
+            raise
 
     def pull(self) -> None:
         ip("link", "set", self.here, "down")

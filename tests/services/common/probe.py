@@ -23,6 +23,7 @@ from seamless.services.common import (  # noqa: E402
     send_text,
     serve,
 )
+from seamless.services.common.quick import LATER, Deliver, Quick, QuickAnswer, quick_text  # noqa: E402
 
 
 class Probe(Service):
@@ -31,6 +32,27 @@ class Probe(Service):
             raise StoreError("no such directory: /nowhere")
         if os.environ.get("PROBE_FAILS") == "taken":
             os.unlink(os.environ["PROBE_STATUS"])
+
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        if scope["path"] == "/quick":
+            return quick_text(200, f"quick {body.decode()}")
+        if scope["path"] == "/quick-bug":
+            raise RuntimeError("a bug")
+        if scope["path"] == "/quick-gate":  # answered when the file named in the body appears
+            asyncio.get_running_loop().create_task(self._later(body, deliver))
+            return LATER
+        return None
+
+    async def _later(self, path: bytes, deliver: Deliver) -> None:
+        while not os.path.exists(path):
+            await asyncio.sleep(0.01)
+        deliver(self._delivered, path)
+
+    def _delivered(self, path: bytes) -> QuickAnswer:
+        with open(path) as file:
+            if text := file.read():
+                raise RuntimeError(text)
+        return quick_text(200, "at last")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, 1000)

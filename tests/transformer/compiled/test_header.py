@@ -62,7 +62,7 @@ def test_the_header_of_no_parameters_declares_the_function() -> None:
 
 def test_the_case_of_field_names_is_folded_in_the_name_of_a_struct() -> None:
     fields = {"fields": [{"name": "x", "dtype": "int8"}]}
-    assert "} AbStruct;" in generate_header(Signature.from_dict({"inputs": [{"name": "aB", "dtype": fields}]}))
+    assert "} AxbStruct;" in generate_header(Signature.from_dict({"inputs": [{"name": "aXB", "dtype": fields}]}))
 
 
 def test_an_element_type_is_defined_once() -> None:

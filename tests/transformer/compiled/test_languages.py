@@ -77,8 +77,8 @@ def test_the_stored_form_has_our_own_fields_only_where_they_say_something() -> N
 
 def test_an_unknown_field_or_target_is_refused() -> None:
     config = get_language("c").compilation.copy()
-    with pytest.raises(AttributeError, match="a compilation has no 'optoins'"):
-        config.optoins = ["-O0"]  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="a compilation has no 'speed'"):
+        config.speed = ["-O0"]  # type: ignore[attr-defined]
     config.target = "fastest"
     with pytest.raises(ValueError, match="Unsupported compile target: 'fastest'"):
         config.stored()

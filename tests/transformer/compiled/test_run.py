@@ -335,7 +335,7 @@ def test_a_mistake_in_an_object_has_its_file_too(step: Step, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("language", "code", "advice"),
     [
-        ("c", "int transfrom() { return 0; }", "not static"),
+        ("c", "int trans_form() { return 0; }", "not static"),
         ("cpp", "int transform() { return 0; }", 'extern "C"'),
         ("rust", "pub fn transform() {}", "#[no_mangle]"),
     ],
@@ -451,6 +451,22 @@ def test_the_buffers_of_a_step_are_kept_so_that_it_can_be_made_again(step: Step,
     for key in ("__schema__", "__header__", "__compilation__"):
         hexadecimal = handle._tf_dict[key]
         assert any(path.name == hexadecimal for path in (tmp_path / "cache").rglob(hexadecimal))
+
+
+def test_a_lost_result_is_computed_again_with_the_options_and_maxima_of_before(step: Step, tmp_path: Path) -> None:
+    from seamless.config.embedded import activate_embedded
+    from seamless.session import session
+
+    made = step("c", UP_TO, UP_TO_CODE.replace("= i;", "= i + SHIFT;"))
+    made.compilation.options.append("-DSHIFT=5")
+    made.metavars.maxK = 4
+    activate_embedded(directory=tmp_path / "cache")
+    result = made(2).compute()
+    session.reset()
+    (path,) = (tmp_path / "cache").rglob(result.hex())
+    path.unlink()
+    activate_embedded(directory=tmp_path / "cache")
+    assert result.fingertip_sync().get_value("mixed").tolist() == [[5, 5], [6, 6]]
 
 
 def test_what_the_code_prints_is_captured(step: Step) -> None:

@@ -1,20 +1,14 @@
 """Two workers, and the proof that nothing of them is left."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from seamless.transformer import worker  # noqa: E402
+from seamless.transformer import worker
+from tests.transformer.workers import support
 
 
 @pytest.fixture
 def workers():
     """Execute the steps of the test in two workers; nothing of them may be left behind."""
-    import support
-
     worker.spawn(2)
     pool = worker._spawned.executor.workers
     yield pool

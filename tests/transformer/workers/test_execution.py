@@ -4,12 +4,12 @@ import os
 import sys
 
 import pytest
-import support
-from support import add, eventually, gate, pid_of_step, pids_in
 
 import seamless
 from seamless.session import session
 from seamless.transformer import TransformationError, delayed, direct, has_spawned, parallel, spawn, worker
+from tests.transformer.workers import support
+from tests.transformer.workers.support import add, eventually, gate, pid_of_step, pids_in
 
 
 def test_a_step_is_executed_in_another_process(workers):
@@ -334,7 +334,7 @@ def store(tmp_path):
 
 def test_the_record_says_where_it_was_executed_and_what_it_has_used(workers, store):
     def works(n):
-        return len([i for i in range(n)])
+        return sum(i * i for i in range(n))
 
     handle = delayed(works)(400_000)
     handle.compute()

@@ -5,11 +5,11 @@ import signal
 import threading
 
 import pytest
-import support
-from support import add, eventually, gate, pid_of_step, pids_in
 
-from seamless.transformer import TransformationError, delayed, direct, parallel, worker
+from seamless.transformer import delayed, direct, parallel, worker
 from seamless.transformer.execution import seam
+from tests.transformer.workers import support
+from tests.transformer.workers.support import add, eventually, gate, pid_of_step, pids_in
 
 
 def ends(how, trace):

@@ -2,10 +2,9 @@
 
 import os
 
-import support
-from support import eventually
-
 from seamless.transformer import delayed, direct, spawn, worker
+from tests.transformer.workers import support
+from tests.transformer.workers.support import eventually
 
 
 def outer_of(count):
@@ -51,21 +50,9 @@ def test_one_worker_is_enough_for_steps_in_steps_in_steps(workers):
     assert direct(recursive)(10) == 11 + 12 + 10
 
 
-def depth(n, path):
-    import os
-    import sys
-
-    sys.path.insert(0, path)
-    import countdown
-
-    return countdown.down(n, os.getpid())
-
-
-def test_a_very_deep_chain_is_executed_in_a_bounded_number_of_processes(workers, tmp_path):
+def test_a_very_deep_chain_is_executed_in_a_bounded_number_of_processes(workers, tmp_path, monkeypatch):
     (tmp_path / "countdown.py").write_text(
         "from seamless.transformer import direct\n"
-        "def down(n, path):\n"
-        "    return step(n, path)\n"
         "@direct\n"
         "def step(n, path):\n"
         "    import os, sys\n"
@@ -74,16 +61,10 @@ def test_a_very_deep_chain_is_executed_in_a_bounded_number_of_processes(workers,
         "    below = [] if n == 0 else countdown.step(n - 1, path)\n"
         "    return [*below, os.getpid()]\n"
     )
-    import sys
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import countdown
 
-    sys.path.insert(0, str(tmp_path))
-    try:
-        import countdown
-
-        found = countdown.step(60, str(tmp_path))
-    finally:
-        sys.path.remove(str(tmp_path))
-        sys.modules.pop("countdown", None)
+    found = countdown.step(60, str(tmp_path))
     assert len(found) == 61
     assert len(set(found)) <= workers._slots.most
 
@@ -300,8 +281,6 @@ def test_canceling_a_step_stops_what_it_has_begun(workers, tmp_path):
 
 def test_a_nested_crash_is_that_of_the_nested_step_only(workers, tmp_path):
     def outer(path):
-        import os
-
         from seamless.transformer import delayed
 
         @delayed
@@ -313,7 +292,7 @@ def test_a_nested_crash_is_that_of_the_nested_step_only(workers, tmp_path):
 
         with open(path, "a") as file:
             file.write("x")
-        return delayed and crashes(path).compute() is None
+        return crashes(path).compute() is None
 
     assert direct(outer)(str(tmp_path / "outer")) is True
     assert (tmp_path / "outer").read_text() == "x"

@@ -1,0 +1,96 @@
+"""What the steps of a queue are still to make, as the analysis of the next command line sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from seamless.cli.queueing import records
+from seamless.cli.queueing.journal import DONE, ends
+from seamless.cli.queueing.paths import PathIndex
+from seamless.cli.running.future import STALE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+
+class QueuedTargets:
+    """The targets of the steps in a queue file that have not ended; also any file with a `.FUTURE` that is kept alive.
+
+    The queue file is read once, at the first question.
+    """
+
+    def __init__(self, queue: str):
+        self._queue = queue
+        self._index: PathIndex | None = None
+
+    def promised(self, path: str) -> bool:
+        """Tell whether the file or directory at this absolute path, or a part of it, is still to be made."""
+        return bool(self._read().touching([path])) or has_living_future(path)
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the promised absolute paths that an absolute pattern (`*`, `?`, `[...]`) stands for."""
+        if not any(c in pattern for c in "*?["):
+            return []
+        from pathlib import PurePosixPath
+
+        return sorted(path for path in self._read() if PurePosixPath(path).match(pattern))
+
+    def _read(self) -> PathIndex:
+        if self._index is None:
+            self._index = PathIndex()
+            for path, number in _unfinished(self._queue).items():
+                self._index.add(path, number)
+        return self._index
+
+
+def _unfinished(queue: str) -> dict[str, int]:
+    """Return each target that the last step which names it has not delivered, and the number of that step.
+
+    A failed step counts: what needs its result must not take what was there before it.
+    """
+    ended = ends(records.journal_path(queue))
+    found: dict[str, int] = {}
+    for number, record in numbered(queue):
+        done = ended.get(number, {}).get("event") == DONE
+        for path in local_paths(record):
+            if done:
+                found.pop(path, None)
+            else:
+                found[path] = number
+    return found
+
+
+def local_paths(record: Mapping[str, Any]) -> list[str]:
+    """Return the absolute paths at which the targets of a submitted step are wanted."""
+    workdir = record["params"]["workdir"]
+    return [local_path(workdir, name, local) for name, local in record["result_targets"].items()]
+
+
+def numbered(queue: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each step of the queue file with its number, from 1; what is no step has no number."""
+    number = 0
+    for data in records.read_records(queue):
+        try:
+            record = records.decode(data)
+        except records.BadRecordError:
+            continue
+        if record["queue_command"] in (records.SUBMIT, records.SUBMIT_PROMISED):
+            number += 1
+            yield number, record
+
+
+def local_path(workdir: str, name: str, local: str | None) -> str:
+    """Return the absolute path at which a target is wanted."""
+    return os.path.normpath(os.path.join(workdir, os.path.expanduser(local or name)))
+
+
+def has_living_future(path: str) -> bool:
+    """Tell whether `path.FUTURE` exists and its owner has given a sign of life."""
+    try:
+        status = os.stat(path + ".FUTURE")
+    except OSError:
+        return False
+    return time.time() - max(status.st_atime, status.st_mtime) <= STALE
