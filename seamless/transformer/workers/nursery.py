@@ -70,7 +70,12 @@ class Nursery:
     def _fork(self, number: int, modules: Sequence[str], fds: list[int]) -> None:
         """Begin a worker with these descriptors: its end of the link, and where stdout and stderr go."""
         _load(modules)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as exc:  # too many processes, or no memory for another one
+            close_all(fds)
+            self._link.send(("exited", number, None, 0, f"could not be started: {exc.strerror}"))
+            return
         if not pid:
             self._become_worker(fds)
         self._workers[number] = pid
@@ -131,7 +136,7 @@ class Nursery:
                 del self._workers[number]
                 self._killed.pop(number, None)
                 _kill_group(pid)
-                self._link.send(("exited", number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
+                self._link.send(("exited", number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, ""))
 
     def _milliseconds(self) -> float | None:
         if not self._killed:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _IDLE_BYTES = 512 * 1024 * 1024  # in shared memory that nobody uses
+_STRAYS = 3  # how often a step may meet the end of all workers
 _LOOK_SECONDS = 0.5  # between looks at whether the process still is there that does nested work
 _WAITING = 32  # steps that may wait for nested work in processes of their own, beyond the number of workers
 
@@ -107,7 +108,8 @@ class WorkerPool:
         return "Transformation was canceled" if request.canceled.is_set() else "The workers have been shut down\n"
 
     def _execute(self, request: ExecutionRequest, parcel: Parcel, hold: Hold) -> ExecutionAnswer:
-        for attempt in itertools.count(1):
+        attempt, strays = 1, 0
+        while True:
             worker = self._take()
             run = Run(request, next(self._numbers), hold)
             try:
@@ -119,7 +121,11 @@ class WorkerPool:
                 raise _with_output(StepError(f"Timeout: not finished after {limit:g} s\n"), run, worker) from None
             except Lost as lost:
                 run.abandon_nested()
-                if not self._again(request, lost, attempt):
+                if lost.how.code is None and strays < _STRAYS and self._is_wanted(request):
+                    strays += 1  # all workers have ended together, perhaps before this one has begun
+                elif self._again(request, lost, attempt):
+                    attempt += 1
+                else:
                     raise _with_output(self._loss(request, lost, attempt), run, worker, lost.pid) from None
             except BaseException:
                 run.abandon_nested()
@@ -127,16 +133,18 @@ class WorkerPool:
             finally:
                 run.discard()
                 self._give_back(worker)
-        raise AssertionError("not reached")
+
+    def _is_wanted(self, request: ExecutionRequest) -> bool:
+        return not request.canceled.is_set() and not self._closed
 
     def _again(self, request: ExecutionRequest, lost: Lost, attempt: int) -> bool:
         """Tell whether to execute it again: not if the step itself has ended the process, or somebody wants an end."""
-        if request.canceled.is_set() or self._closed or attempt > self.retries:
+        if not self._is_wanted(request) or attempt > self.retries:
             return False
         return lost.how.code is None or lost.how.code < 0
 
     def _loss(self, request: ExecutionRequest, lost: Lost, attempt: int) -> TransformationError:
-        if request.canceled.is_set() or self._closed:
+        if not self._is_wanted(request):
             return TransformationError(self._why_none(request))
         if lost.how.code is not None and lost.how.code >= 0:
             return StepError(
@@ -144,7 +152,8 @@ class WorkerPool:
                 f"{lost.how.code}: that is what os._exit does; to fail, raise an exception\n",
                 exit_status=lost.how.code,
             )
-        text = f"WorkerLostError: the worker process {lost.pid} {lost.how.text()} while it executed "
+        which = f"worker process {lost.pid}" if lost.pid else "worker process"
+        text = f"WorkerLostError: the {which} {lost.how.text()} while it executed "
         text += f"{request.envelope.name}; tried {attempt} time{'s' if attempt > 1 else ''}\n"
         return WorkerLostError(text + self._out_of_memory.text(lost.how))
 
@@ -190,7 +199,7 @@ class WorkerPool:
                 raise TransformationError("The workers have been shut down\n")
             while self._idle:
                 worker = self._idle.pop()
-                if not worker.condemned:
+                if not worker.condemned and self._supervisor is not None and self._supervisor.alive:
                     return worker
                 self._forget(worker)
             return self._new()
@@ -199,7 +208,8 @@ class WorkerPool:
         with self._lock:
             if worker.condemned or self._closed or len(self._idle) >= self.size:
                 self._forget(worker)
-                self._replenish()
+                with contextlib.suppress(WorkerLostError, OSError):  # who needs one is told
+                    self._replenish()
             else:
                 self._idle.append(worker)
 
@@ -233,7 +243,7 @@ class WorkerPool:
                 return
             self._idle.remove(worker)
             self._forget(worker)
-            with contextlib.suppress(WorkerLostError):  # who needs one is told
+            with contextlib.suppress(WorkerLostError, OSError):  # who needs one is told
                 if self._supervisor is not None and self._supervisor.alive:
                     self._replenish()
 

@@ -24,11 +24,12 @@ class Exit:
 
     code: int | None
     peak_bytes: int = 0
+    reason: str = ""  # why it could not be started
 
     def text(self) -> str:
         """Return the end of a sentence that begins with the worker."""
         if self.code is None:
-            return "has ended"
+            return self.reason or "has ended"
         if self.code >= 0:
             return f"has ended with exit status {self.code}"
         try:
@@ -133,7 +134,7 @@ class Supervisor:
             if message[0] == "forked":
                 self.pids[message[1]] = message[2]
             else:
-                self._ended(message[1], Exit(message[2], message[3]))
+                self._ended(message[1], Exit(*message[2:]))
         self.alive = False
         for number in list(self._living):
             self._ended(number, Exit(None))
