@@ -21,7 +21,7 @@ META_KEY = "write_remote_job"
 MARKER = "__SEAMLESS_REMOTE_JOB_WRITTEN__:"  # what a server answers in the place of a result, before the directory
 
 
-class RemoteJobWritten(SeamlessError, RuntimeError):  # noqa: N818 - the name is part of the protocol
+class RemoteJobWritten(SeamlessError, RuntimeError):
     """The job directory was written; `directory` is its path on the machine that wrote it."""
 
     def __init__(self, directory: str):
@@ -30,7 +30,7 @@ class RemoteJobWritten(SeamlessError, RuntimeError):  # noqa: N818 - the name is
 
 
 def write_instead_of_executing(transformation: Mapping[str, Any], envelope: Envelope, buffers: Buffers) -> None:
-    """Write the job directory that the envelope names. Raises RemoteJobWritten at the end, and what the writing raises."""
+    """Write the job directory that the envelope names. Ends by raising RemoteJobWritten."""
     from seamless.transformer.bash.run import write_job_directory
 
     directory = str(envelope.meta[META_KEY])

@@ -187,8 +187,9 @@ def _stop_commands() -> None:
     for submission in commands:
         submission.cancel()
     deadline = time.monotonic() + _GRACE
-    for submission in commands:
-        submission.idle.wait(max(0.0, deadline - time.monotonic()))
+    # Asked again and again, not waited for: Ctrl-C may have struck while the lock of the event was being taken.
+    while not all(submission.idle.is_set() for submission in commands) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 session.on_reset(reset)

@@ -27,13 +27,13 @@ from seamless.cli.mode.seamlessify import SUFFIXES, cut_suffix, is_passed, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 BLANKS = " \t\n"
 ENDS_WORD = frozenset(" \t\n;|&<>()")
 GLOB = frozenset("*?[]")
+OPERATORS = ("<<<", "&>>", "&&", "||", ";;", "&>", ">&", "<&", ">>", ">|", "<>")  # those of several characters
 READERS = frozenset(("read", "mapfile", "readarray", "getopts", "printf", "local", "declare", "typeset"))
-LOOPS = frozenset(("for", "select"))
 BEFORE_COMMAND = frozenset(("{", "!"))
 
 # Programs that talk to the user when they get no arguments.
@@ -48,53 +48,58 @@ def rewrite_line(line: str, shell: str, options: Sequence[str], environ: Mapping
     A blank at the beginning stays, and so does a `&` at the end: both are for the shell.
     """
     text = line.strip(BLANKS)
+    if text.endswith("\\"):
+        text += line.lstrip(BLANKS)[len(text) :][:1]  # the blank behind it is part of a word
+    background = ""
     try:
         command = first_command(text)
-        if command is None or is_passed(command, environ):
+        if command is None or is_passed(command, environ) or text in ALONE_INTERACTIVE:
             return line
-        if text in ALONE_INTERACTIVE:
-            return line
-        scan = Scan(text, shell, environ, declared_names(options))
-        scan.run()
+        pieces = replaced(text, shell, environ, declared_names(options) | bound_names(text))
+        if pieces[-1] == "&":
+            pieces, background = pieces[:-1], " &"
+        text = "".join(pieces).rstrip(BLANKS) if background else "".join(pieces)
     except UnclosedError:
-        return line
-    text, background = scan.parts()
+        pass  # bash may know better; then the text is wrapped as it is
     indent = " " if line[:1] in (" ", "\t") else ""
     return indent + wrap(text, options) + background
 
 
-def first_command(text: str) -> str | None:
-    """Return the word that names the first command of a line, without quotes; None if it only assigns or comments.
+# --- reading --------------------------------------------------------------------------------------
 
-    >>> first_command("A=1 'sort' a.txt | head"), first_command("(cd d; ls)"), first_command("A=1 B=2; ls")
-    ('sort', 'cd', None)
+
+def tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) for all of a text. Kinds: word, blank, operator, body (of a here-document), comment.
+
+    Raises UnclosedError.
     """
     i = 0
+    heredocs: list[tuple[str, bool]] = []
     while i < len(text):
-        if text[i] in " \t(":
-            i += 1
-        elif text[i] in "<>":
-            i = word_end(text, _skip_blanks(text, _skip(text, i, "<>&|")))
-        elif text[i] in ENDS_WORD or text[i] == "#":
-            return None
+        start, kind = i, "operator"
+        c = text[i]
+        if c in " \t":
+            kind, i = "blank", _skip(text, i, " \t")
+        elif c == "#":
+            end = text.find("\n", i)
+            kind, i = "comment", len(text) if end < 0 else end
+        elif c == "\n" and heredocs:
+            kind, i = "body", heredocs_end(text, i + 1, heredocs)
+            heredocs = []
+        elif c in "<>" and text[i + 1 : i + 2] == "(":
+            kind, i = "word", word_end(text, bracket_end(text, i + 1))
+        elif text.startswith("<<", i) and not text.startswith("<<<", i):
+            delimiter, i = heredoc_delimiter(text, i)
+            heredocs.append(delimiter)
+        elif c in ENDS_WORD:
+            i += next((len(operator) for operator in OPERATORS if text.startswith(operator, i)), 1)
         else:
-            end = word_end(text, i)
-            raw = text[i:end]
-            if (
-                raw not in BEFORE_COMMAND
-                and not is_assignment(raw)
-                and not (raw.isdigit() and text[end : end + 1] in _REDIRECTS)
-            ):
-                return unquote(raw)[0]
-            i = end
-    return None
-
-
-_REDIRECTS = ("<", ">")
+            kind, i = "word", word_end(text, i)
+        yield kind, text[start:i]
 
 
 def word_end(text: str, i: int) -> int:
-    """Return the offset behind the word that begins at `text[i]`. Raises UnclosedError."""
+    """Return the offset behind the word that goes on at `text[i]`. Raises UnclosedError."""
     while i < len(text) and text[i] not in ENDS_WORD:
         i = _piece_end(text, i)
     return i
@@ -111,6 +116,36 @@ def _piece_end(text: str, i: int) -> int:
     if text.startswith('$"', i):
         return quote_end(text, i + 1)
     return expansion_end(text, i) if c in "$`" else i + 1
+
+
+def first_command(text: str) -> str | None:
+    """Return the word that names the first command of a line, without quotes.
+
+    None if there is none, or none that could be run elsewhere: assignments, a comment, the definition of a function.
+
+    >>> first_command("A=1 'sort' a.txt | head"), first_command("(cd d; ls)"), first_command("A=1 B=2; ls")
+    ('sort', 'cd', None)
+    >>> first_command("2> log sort"), first_command("f() { ls; }"), first_command("x=(ls -l)")
+    ('sort', None, None)
+    """
+    word, assigned, redirected = "", False, False
+    for kind, raw in tokens(text):
+        if kind == "blank":
+            continue
+        if kind == "word" and redirected:
+            redirected = False
+        elif kind == "word":
+            if word:
+                break
+            assigned = assigned or is_assignment(raw)
+            word = "" if raw in BEFORE_COMMAND or is_assignment(raw) else raw
+        elif kind == "operator" and raw[0] in "<>" and (not word or word.isdigit()):
+            word, redirected = "", True
+        elif raw != "(":
+            break
+        elif word or assigned:
+            return None
+    return unquote(word)[0] if word else None
 
 
 def declared_names(options: Sequence[str]) -> set[str]:
@@ -131,25 +166,16 @@ def bound_names(text: str) -> set[str]:
     ['f', 'x', 'y', 'z']
     """
     names: set[str] = set()
-    previous: list[str] = []
-    i = 0
-    while i < len(text):
-        if text[i] in " \t":
-            i += 1
-            continue
-        if text[i] in ENDS_WORD:
+    previous: list[str] = []  # words of the same command
+    for kind, raw in tokens(text):
+        if kind == "word":
+            name = _leading_name(raw)
+            follows = previous[-1:] in (["for"], ["select"]) or not READERS.isdisjoint(previous)
+            if is_assignment(raw) or (name == raw and follows):
+                names.add(name)
+            previous.append(raw)
+        elif kind != "blank":
             previous = []
-            i += 1
-            continue
-        end = word_end(text, i)
-        raw = text[i:end]
-        reads = not READERS.isdisjoint(previous)
-        if is_assignment(raw):
-            names.add(_leading_name(raw))
-        elif _leading_name(raw) == raw and (reads or previous[-1:] in (["for"], ["select"])):
-            names.add(raw)
-        previous.append(raw)
-        i = end
     return names
 
 
@@ -163,128 +189,89 @@ def _skip(text: str, i: int, characters: frozenset[str] | str) -> int:
     return i
 
 
-def _skip_blanks(text: str, i: int) -> int:
-    return _skip(text, i, " \t")
+# --- replacing ------------------------------------------------------------------------------------
 
 
-class Scan:
-    """One pass over a text: copies it word by word, with variables replaced and suffixes of sidecars cut.
+def replaced(text: str, shell: str, environ: Mapping[str, str], known: set[str]) -> list[str]:
+    """Return the pieces of a text, with exported variables replaced and suffixes of sidecars cut.
 
-    `known` are names that get their value in the line or by an option.
+    `known` are names that stay: they get their value in the line or by an option. A last piece `&` is the operator.
+    Raises UnclosedError.
     """
-
-    def __init__(self, text: str, shell: str, environ: Mapping[str, str], known: set[str]) -> None:
-        self.text, self.shell, self.environ = text, shell, environ
-        self.known = known | bound_names(text)
-        self.out: list[str] = []
-        self.word: list[str] = []  # the pieces of the word that is being read
-        self.original = 0  # where that word begins in the text
-        self.in_test = False  # between [[ and ]]
-        self.heredocs: list[tuple[str, bool]] = []
-        self.ampersand: int | None = None  # how many pieces of `out` precede a `&` that ends the line
-
-    def run(self) -> str:
-        """Return the new text. Raises UnclosedError."""
-        text, i = self.text, 0
-        while i < len(text):
-            c = text[i]
-            if c == "#" and not self.word:
-                end = text.find("\n", i)
-                end = len(text) if end < 0 else end
-                self.out.append(text[i:end])
-                i = end
-            elif c in ENDS_WORD:
-                i = self._operator(i)
-            else:
-                i = self._piece(i)
-        self._end_word()
-        return "".join(self.out)
-
-    def parts(self) -> tuple[str, str]:
-        """Return the text to be wrapped, and what follows it: ` &` for a line that ends in that."""
-        if self.ampersand is None:
-            return "".join(self.out), ""
-        return "".join(self.out[: self.ampersand]).rstrip(BLANKS), " &"
-
-    def _operator(self, i: int) -> int:
-        text, c = self.text, self.text[i]
-        self._end_word()
-        end = i + 1
-        if text.startswith("<<<", i):
-            end = i + 3
-        elif text.startswith("<<", i):
-            delimiter, end = heredoc_delimiter(text, i)
-            self.heredocs.append(delimiter)
-        elif text[i : i + 2] in ("&&", "&>", ">&", "<&"):
-            end = i + 2
-        elif c in "<>" and text[i + 1 : i + 2] == "(":
-            end = bracket_end(text, i + 1)
-        elif c == "\n" and self.heredocs:
-            end = heredocs_end(text, end, self.heredocs)
-            self.heredocs = []
-        if c not in BLANKS or end > i + 1:
-            self.ampersand = len(self.out) if text[i:end] == "&" else None
-        self.out.append(text[i:end])
-        return end
-
-    def _piece(self, i: int) -> int:
-        """Copy what begins at `text[i]` to the word; return the offset behind it."""
-        text, c = self.text, self.text[i]
-        self.ampersand = None
-        if not self.word:
-            self.original = i
-        if c == '"':
-            end = quote_end(text, i)
-            self.word.append('"' + self._within_double_quotes(text[i + 1 : end - 1]) + '"')
-        elif c in "$`" and text[i + 1 : i + 2] not in ("'", '"'):
-            end = expansion_end(text, i)
-            self.word.append(self._expansion(text[i:end], quoted=False))
+    pieces: list[str] = []
+    whole = in_test = False  # the next word stays one word, whatever is in it; between [[ and ]]
+    for kind, raw in tokens(text):
+        if kind == "word":
+            expansion = Expansion(shell, environ, known, whole=whole or in_test)
+            pieces.append(cut_typed_suffix(expansion.of_word(raw)))
+            in_test = raw == "[[" or (in_test and raw != "]]")
+            whole = raw == "case"
         else:
-            end = _piece_end(text, i)
-            self.word.append(text[i:end])
-        return end
+            pieces.append(raw)
+            if kind == "operator":
+                whole = raw[0] in "<>" or raw.startswith("&>")
+    return pieces
+
+
+class Expansion:
+    """Replaces variables in words typed in `shell`; `whole`: where bash would not split the value either."""
+
+    def __init__(self, shell: str, environ: Mapping[str, str], known: set[str], *, whole: bool) -> None:
+        self.shell, self.environ, self.known, self.whole = shell, environ, known, whole
+
+    def of_word(self, raw: str) -> str:
+        """Return a source word with its variables replaced."""
+        if "$" not in raw:
+            return raw
+        whole = self.whole or self.shell == "zsh" or is_assignment(raw)
+        out: list[str] = []
+        i = 0
+        while i < len(raw):
+            end = _piece_end(raw, i)
+            piece = raw[i:end]
+            if piece[0] == '"':
+                piece = '"' + self._within_double_quotes(piece[1:-1]) + '"'
+            elif piece[0] == "$" and piece[1:2] not in ("'", '"'):
+                value = self._value(piece)
+                if value is None:
+                    piece = self._substitution(piece)
+                elif whole:
+                    piece = quote(value) if value or self.whole else ""
+                else:
+                    piece = split_value(value)
+            out.append(piece)
+            i = end
+        return "".join(out)
 
     def _within_double_quotes(self, text: str) -> str:
         out: list[str] = []
         i = 0
         while i < len(text):
-            if text[i] == "\\":
-                end = min(i + 2, len(text))
-                out.append(text[i:end])
-            elif text[i] in "$`":
-                end = expansion_end(text, i)
-                out.append(self._expansion(text[i:end], quoted=True))
-            else:
-                end = i + 1
-                out.append(text[i])
+            end = expansion_end(text, i) if text[i] in "$`" else min(i + 1 + (text[i] == "\\"), len(text))
+            piece = text[i:end]
+            if piece[0] == "$":
+                value = self._value(piece)
+                if value is None:
+                    piece = self._substitution(piece)
+                else:
+                    piece = "".join("\\" + c if c in '\\"$`' else c for c in value)
+            out.append(piece)
             i = end
         return "".join(out)
 
-    def _expansion(self, raw: str, *, quoted: bool) -> str:
-        """Return what stands for `$NAME`, `${NAME}` or `$(...)`; anything else stays as it is."""
-        if raw.startswith("$(") and not raw.startswith("$(("):
-            inner = Scan(raw[2:-1], "bash", self.environ, self.known)
-            return "$(" + inner.run() + ")"
+    def _value(self, raw: str) -> str | None:
+        """Return the value of `$NAME` or `${NAME}`; None if it is something else, or not to be replaced."""
         name = raw[2:-1] if raw.startswith("${") else raw[1:]
-        if not name or name in self.known or _leading_name(name) != name or raw[0] != "$":
-            return raw
-        value = self.environ.get(name)
-        if value is None:
-            return raw
-        if quoted:
-            return "".join("\\" + c if c in '\\"$`' else c for c in value)
-        if self.shell == "zsh" or self.in_test or is_assignment("".join(self.word)):
-            return quote(value) if value or self.in_test else ""
-        return split_value(value)
+        if not name or name in self.known or _leading_name(name) != name:
+            return None
+        return self.environ.get(name)
 
-    def _end_word(self) -> None:
-        if not self.word:
-            return
-        raw = "".join(self.word)
-        self.word = []
-        if raw in ("[[", "]]"):
-            self.in_test = raw == "[["
-        self.out.append(cut_typed_suffix(raw))
+    def _substitution(self, raw: str) -> str:
+        """Return `$(...)` with the variables of its commands replaced; anything else stays as it is."""
+        if not raw.startswith("$(") or raw.startswith("$(("):
+            return raw
+        inner = raw[2:-1]
+        return "$(" + "".join(replaced(inner, self.shell, self.environ, self.known | bound_names(inner))) + ")"
 
 
 def split_value(value: str) -> str:

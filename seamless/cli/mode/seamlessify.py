@@ -95,10 +95,9 @@ def is_passed(command: str, environ: Mapping[str, str]) -> bool:
     if command.startswith("seamless"):
         return True
     listed = environ.get("SEAMLESS_MODE_SKIP", "").split()
-    name = os.path.basename(command)
-    if f"-{name}" in listed:
+    if f"-{command}" in listed:
         return False
-    return (len(command) <= 2 and command != "r") or command in SKIPPED or name in listed
+    return (len(command) <= 2 and command != "r") or command in SKIPPED or command in listed
 
 
 def _is_plain_assignment(word: str) -> bool:

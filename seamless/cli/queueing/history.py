@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seamless.cli.queueing.job import DONE
-from seamless.cli.queueing.journal import ENDS
+from seamless.cli.queueing.journal import ENDS, record_digest
 from seamless.cli.queueing.work import from_event
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ class History:
         A step with promised inputs counts only if all of them are from steps that count: the journal may be that of
         another file of this name, in which they had other contents.
         """
-        from hashlib import sha256
-
-        self._digests[job.number] = digest = sha256(record).hexdigest()[:16]
+        self._digests[job.number] = digest = record_digest(record)
         event = self._ends.get(job.number)
         if event is None or event["event"] != DONE or event.get("record") != digest:
             return

@@ -1,11 +1,12 @@
 """The journal of a queue: what has become of each step, one JSON object a line, on the disk before anybody is told.
 
     {"event": "server", "pid": 4711, "host": "ws", "marker": "..."}       a server has begun
-    {"event": "done", "job": 3, "tf": "...", "result": "...", "targets": {"/data/x": "..."}}
-    {"event": "failed", "job": 4, "tf": "...", "status": 2, "error": "...", "log": "..."}
-    {"event": "blocked", "job": 5, "error": "..."}
+    {"event": "done", "job": 3, "record": "...", "tf": "...", "result": "...", "targets": {"/data/x": ["file", "..."]}}
+    {"event": "failed", "job": 4, "record": "...", "tf": "...", "status": 2, "error": "..."}
+    {"event": "blocked", "job": 5, "record": "...", "error": "..."}
 
-Steps are numbered by their place in the queue file, from 1. The server holds a lock on the journal while it lives.
+Steps are numbered by their place in the queue file, from 1; `record` is a digest of it. The server holds a lock on the
+journal while it lives.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class Journal:
     def events(self) -> list[dict[str, Any]]:
         """Return what has been written so far."""
         return list(read_events(self.path))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        os.ftruncate(self._fd, 0)
 
     def remove(self) -> None:
         """Delete the journal: its queue is finished."""
@@ -87,6 +92,16 @@ def read_events(path: str) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(event, dict) and "event" in event:
             yield event
+
+
+def record_digest(record: bytes) -> str:
+    """Return what tells one record from another.
+
+    An end counts only for the record it was written for: the journal may be that of an earlier file of this name.
+    """
+    from hashlib import sha256
+
+    return sha256(record).hexdigest()[:16]
 
 
 def ends(path: str) -> dict[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class JobLog:
-    """A stream for messages and output; `path` is there as soon as something was written. Thread-safe by its appends."""
+    """A stream for messages and output; `path` is there as soon as something was written. Thread-safe."""
 
     def __init__(self, directory: str, number: int):
         self.path = os.path.join(directory, f"job-{number}.log")

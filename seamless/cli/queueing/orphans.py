@@ -20,7 +20,7 @@ def new_marker() -> str:
 
 
 def end_orphans(marker: str) -> int:
-    """Kill the commands that carry the marker of a dead server, remove their directories; return how many there were."""
+    """Kill the commands that carry the marker of a dead server, remove their directories; return how many."""
     wanted = f"{VARIABLE}={marker}".encode()
     groups: dict[int, str] = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from seamless.cli.queueing import records
-from seamless.cli.queueing.journal import DONE, ends
+from seamless.cli.queueing.journal import DONE, ends, record_digest
 from seamless.cli.queueing.paths import PathIndex
 from seamless.cli.running.future import STALE
 
@@ -53,8 +53,9 @@ def _unfinished(queue: str) -> dict[str, int]:
     """
     ended = ends(records.journal_path(queue))
     found: dict[str, int] = {}
-    for number, record in numbered(queue):
-        done = ended.get(number, {}).get("event") == DONE
+    for number, record, digest in numbered(queue):
+        end = ended.get(number, {})
+        done = end.get("event") == DONE and end.get("record") == digest
         for path in local_paths(record):
             if done:
                 found.pop(path, None)
@@ -69,8 +70,8 @@ def local_paths(record: Mapping[str, Any]) -> list[str]:
     return [local_path(workdir, name, local) for name, local in record["result_targets"].items()]
 
 
-def numbered(queue: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each step of the queue file with its number, from 1; what is no step has no number."""
+def numbered(queue: str) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Yield each step of the queue file: number (from 1), record, digest. What is no step has no number."""
     number = 0
     for data in records.read_records(queue):
         try:
@@ -79,7 +80,7 @@ def numbered(queue: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         if record["queue_command"] in (records.SUBMIT, records.SUBMIT_PROMISED):
             number += 1
-            yield number, record
+            yield number, record, record_digest(data)
 
 
 def local_path(workdir: str, name: str, local: str | None) -> str:

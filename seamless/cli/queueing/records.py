@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from seamless.errors import SeamlessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 DEFAULT_NAME = ".seamless-queue"
 SUBMIT = "SUBMIT"
 SUBMIT_PROMISED = "SUBMIT_PROMISED"  # a step with inputs that other steps of the queue are still to make
 EOF = "EOF"
 CANCEL = "CANCEL"
+WANTED = ".wanted"  # beside the name for an answer: somebody waits for it
 COMMANDS = (SUBMIT, SUBMIT_PROMISED, EOF, CANCEL)
 
 _LOCK_STALE = 30.0  # seconds, after which a lock file is taken from its owner
@@ -180,7 +181,7 @@ class Tail:
         return True
 
     def records(self) -> Iterator[bytes]:
-        """Yield the records that have been completed since the last call, without their NUL; empty ones are left out."""
+        """Yield the records completed since the last call, without their NUL; empty ones are left out."""
         if not self.open():
             return
         assert self._fd is not None
@@ -195,14 +196,15 @@ class Tail:
         """Tell whether the file that is read is the one of this name."""
         return self._fd is not None and is_at(self._fd, self.path)
 
-    def remove_if_read(self) -> bool:
-        """Delete the file unless it holds something that has not been read; tell whether it is gone."""
+    def remove_if_read(self, before: Callable[[], None]) -> bool:
+        """Delete the file, after `before()`, unless it holds something that was not read; tell whether it is gone."""
         assert self._fd is not None
         fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
             lock(fd)
             if os.fstat(fd).st_size > self.offset:
                 return False
+            before()
             os.unlink(self.path)
             return True
         finally:

@@ -67,7 +67,7 @@ class Server:
         self._ended: queue.SimpleQueue[tuple[Job, Delivered | Exception]] = queue.SimpleQueue()
         self._running: set[Job] = set()
         self._answers: list[str] = []
-        self._eof = self._read_anything = False
+        self._eof = self._canceled = self._read_anything = False
 
     @property
     def jobs(self) -> dict[int, Job]:
@@ -89,6 +89,9 @@ class Server:
         except KeyboardInterrupt:
             self.stop("interrupted")
             raise
+        except BaseException:
+            self._abandon()
+            raise
         finally:
             pool.shutdown(wait=True)
             self._tail.close()
@@ -101,14 +104,15 @@ class Server:
         self.display.show(self.jobs.values())
         if self._running or self.ordering.unfinished():
             return False
-        if self._stop.is_set():
+        if self._stop.is_set() and not self._canceled:
             self._answer()
             return True
         if not self._read_anything or (self._tail.is_current() and not self._eof):
             return False
-        # Finished, or somebody has taken the file away.
-        self._answer()
-        return not self._tail.is_current() or self._tail.remove_if_read()
+        if self._tail.is_current():
+            return self._tail.remove_if_read(self._answer)
+        self._answer()  # somebody has taken the file away
+        return True
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ class Server:
             self._eof = True
             self._note_answer(record)
         elif command == records.CANCEL:
-            self._eof = True
+            self._eof = self._canceled = True
             self._note_answer(record)
             self.stop("canceled")
         else:
@@ -187,7 +191,9 @@ class Server:
     def _check_scope(self, job: Job) -> None:
         wanted = (job.parameters.get("project", ""), job.parameters.get("stage", ""))
         if wanted != self.settings.scope:
-            options = " ".join(f"--{n} {v}" for n, v in zip(("project", "stage"), wanted, strict=True) if v) or "neither"
+            options = (
+                " ".join(f"--{n} {v}" for n, v in zip(("project", "stage"), wanted, strict=True) if v) or "neither"
+            )
             raise JobError(f"submitted with other --project and --stage ({options}) than the server has")
 
     def _collect(self) -> None:
@@ -224,7 +230,7 @@ class Server:
             self.futures.release(ended)
             if ended.state in (FAILED, BLOCKED):
                 fields = {"tf": ended.tf, "status": ended.status, "error": ended.error}
-                self._journal.write(ended.state, job=ended.number, **fields)
+                self._journal.write(ended.state, job=ended.number, record=self._history.digest(ended), **fields)
             self.display.ended(ended, records.log_directory(self.path))
         if self.settings.fail_fast and job.state == FAILED and not self._stop.is_set():
             self.stop("not started, as --fail-fast was given", running=False)
@@ -241,6 +247,18 @@ class Server:
                 if job.tf is not None:
                     cancel(Checksum(job.tf))
             self._collect_one(_STOP_POLL)
+
+    def _abandon(self) -> None:
+        """After an error of the server itself: end what is under way, note nothing."""
+        self._stop.set()
+        while self._running:
+            for job in self._running:
+                if job.tf is not None:
+                    cancel(Checksum(job.tf))
+            try:
+                self._running.discard(self._ended.get(timeout=_STOP_POLL)[0])
+            except queue.Empty:
+                continue
 
     def _collect_one(self, seconds: float) -> None:
         """Take note of the end of a step that was stopped; one that was quicker is done."""
@@ -261,7 +279,7 @@ class Server:
 
         counts = count(self.jobs.values())
         for path in self._answers:
-            if os.path.isdir(os.path.dirname(path)):
+            if os.path.exists(path + records.WANTED):
                 write_atomically(path, json.dumps({**counts, "bad_records": self.bad_records}).encode(), durable=True)
 
 

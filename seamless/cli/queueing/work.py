@@ -131,5 +131,3 @@ def as_event(delivered: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:
 def from_event(targets: Mapping[str, Any]) -> Delivered:
     """Return what the journal has kept. Raises ValueError, TypeError for a journal that is damaged."""
     return {path: (str(kind), Checksum(checksum).hex()) for path, (kind, checksum) in targets.items()}
-
-

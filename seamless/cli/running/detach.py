@@ -88,5 +88,3 @@ def _end(pid: int) -> None:
 
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
-
-

@@ -47,7 +47,7 @@ class CancelRequests:
 
     @contextmanager
     def accept(self, tf: Checksum) -> Iterator[None]:
-        """Let the execution of `tf` by this thread be ended on request. A directory that cannot be written is ignored."""
+        """Let the execution of `tf` by this thread be ended on request, if the directory can be written."""
         name = f"{tf}.{os.uname().nodename}.{os.getpid()}"
         self._make_directory()
         with self._claims.hold(name):

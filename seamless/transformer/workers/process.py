@@ -108,15 +108,20 @@ class _Meter:
             self._reset_peak = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
             self._reset_peak = -1
+        self._began = time.perf_counter()
         self._cpu = self._used()
-        self.start()
+        self.prepare()
 
-    def start(self) -> None:
+    def prepare(self) -> None:
+        """Let the peak of memory begin anew."""
         if self._reset_peak >= 0:
             try:
                 os.write(self._reset_peak, b"5")
             except OSError:
                 self._reset_peak = -1
+
+    def start(self) -> None:
+        """Let the time begin."""
         self._began = time.perf_counter()
 
     def stop(self) -> Usage:
@@ -176,13 +181,12 @@ class WorkerProcess:
             except Gone:
                 return
             self._link.run = message[1]
-            runner.memory.clear()  # the parent may have taken a result back
             try:
                 self._execute(message, fds, self._settled(message))
             except Gone:
                 return
-            finally:
-                self._tidy()
+            self._tidy()
+            runner.memory.clear()  # the parent may take a result back until the next step
 
     # --- one step -----------------------------------------------------------------------------
 
@@ -292,6 +296,7 @@ class WorkerProcess:
 
     def _tidy(self) -> None:
         """Undo what a step may have done to the next one: to the streams, and to where this process is."""
+        self._meter.prepare()
         whole = [stream.is_whole() for stream in self._streams]  # all of them are looked at
         if not all(whole):
             self._use_streams()

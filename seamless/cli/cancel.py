@@ -1,0 +1,92 @@
+"""The command `seamless-cancel`: end the execution of a transformation, wherever it is under way."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from seamless.cli.common import FAILURE, OK, USAGE, add_general, make_parser, print_error, run_main, write_stdout
+from seamless.cli.resolve import checksum_from
+from seamless.cli.storage import open_storage
+from seamless.cli.transfer.options import add_scope
+from seamless.errors import SeamlessError
+
+if TYPE_CHECKING:
+    from seamless.checksum import Checksum
+    from seamless.cli.storage import Storage
+
+PROG = "seamless-cancel"
+
+CANCELED, NOT_RUNNING = "canceled", "not-running"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = make_parser(
+        PROG,
+        "End the execution of a transformation. One line is printed for each place where it\n"
+        "can be under way: what was found there. Its processes are seamless-run,\n"
+        "seamless-run-transformation and seamless-queue of the same user and cache.",
+        usage="%(prog)s [options] CHECKSUM|FILE",
+        examples=(
+            "seamless-cancel job/transformation.json.CHECKSUM",
+            "seamless-cancel $(cut -c-64 result.txt.FUTURE)",
+        ),
+        exit_codes=(
+            (0, "an execution was canceled"),
+            (1, "the argument is no checksum of a transformation, or an execution could not be canceled"),
+            (2, "a mistake in the arguments, or nothing was under way"),
+            (130, "interrupted"),
+        ),
+    )
+    inputs = parser.add_argument_group("Inputs")
+    inputs.add_argument("what", metavar="CHECKSUM|FILE", help="64 hexadecimal digits, or a file that holds them")
+    add_scope(parser)
+    add_general(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+
+    def run() -> int:
+        options = build_parser().parse_args(argv)
+        tf = checksum_from(options.what)
+        storage = open_storage(project=options.project, stage=options.stage)
+        try:
+            return _cancel(tf, storage)
+        finally:
+            storage.close()
+
+    return run_main(PROG, run, label="ERROR")
+
+
+def _cancel(tf: Checksum, storage: Storage) -> int:
+    backends: dict[str, Callable[[], str]] = {"process": lambda: _in_processes(tf, storage)}
+    backends |= _elsewhere(tf)
+    answers = []
+    for name, ask in backends.items():
+        try:
+            answer = ask()
+        except SeamlessError as exc:
+            answer = "error: " + " ".join(str(exc).split())
+        answers.append(answer)
+        write_stdout(f"{name}: {answer}\n".encode())
+    if CANCELED in answers:
+        return OK
+    return FAILURE if any(answer.startswith("error") for answer in answers) else USAGE
+
+
+def _in_processes(tf: Checksum, storage: Storage) -> str:
+    """Ask the processes of this user; return what became of it. Raises SeamlessError for one that goes on."""
+    from seamless.cli.running.requests import described, request_cancel
+    from seamless.cli.running.run_state import control_directory
+
+    if request_cancel(control_directory(), tf):
+        return CANCELED
+    running = getattr(storage.results, "running", None)
+    holder = running(tf) if running is not None else None
+    if holder:
+        raise SeamlessError(f"{described(holder)} executes it, which takes no requests: end that program")
+    return NOT_RUNNING
