@@ -154,10 +154,11 @@ class Builder:
             isolation = ["--no-build-isolation"] if self.options.offline else []
             run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *isolation, "-w", directory, ROOT)
             (given,) = directory.glob("seamless-*.whl")
+        content = given.read_bytes()
         for old in self.wheels.glob("seamless-*.whl"):
             old.unlink()
         target = self.wheels / given.name
-        target.write_bytes(given.read_bytes())
+        target.write_bytes(content)
         return target
 
     def fetch(self, lock: Path) -> None:
@@ -178,7 +179,8 @@ class Builder:
         unfinished = self.temporary / f"{name}.sif"
         words = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
         run(
-            "apptainer", "build", "--force", "--fakeroot", "--mksquashfs-args", COMPRESSION, *words, *more, unfinished, f"{name}.def",
+            "apptainer", "build", "--force", "--fakeroot", "--mksquashfs-args", COMPRESSION, *words, *more,
+            unfinished, f"{name}.def",
             env=self.environment,
         )  # fmt: skip
         os.replace(unfinished, self.image(name))

@@ -104,10 +104,8 @@ def _structure(recipe: Recipe) -> Iterator[str]:
         found = set(recipe.header) - {"bootstrap"}
         yield from (f"the header has {key!r}, which {bootstrap} does not know" for key in sorted(found - allowed))
         yield from (f"the header lacks {key!r}" for key in sorted(allowed - found))
-    names = [(section.name, section.words) for section in recipe.sections]
-    yield from (
-        f"%{name} {words} is there twice" for name, words in sorted(set(names)) if names.count((name, words)) > 1
-    )
+    names = [f"%{section.name} {section.words}".strip() for section in recipe.sections]
+    yield from (f"{name} is there twice" for name in sorted(set(names)) if names.count(name) > 1)
     needed = _NEEDED if bootstrap == "debootstrap" else (*_NEEDED, "files", "runscript", "startscript")
     yield from (f"there is no %{name}" for name in needed if not lines_of(recipe.section(name)))
     declared, used = set(recipe.arguments), set(_ARGUMENT.findall(recipe.text))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from seamless.cli.common import FAILURE, OK, USAGE, add_general, make_parser, print_error, run_main, write_stdout
+from seamless.cli.common import FAILURE, OK, USAGE, add_general, make_parser, run_main, write_stdout
 from seamless.cli.resolve import checksum_from
 from seamless.cli.storage import open_storage
 from seamless.cli.transfer.options import add_scope
@@ -90,3 +90,18 @@ def _in_processes(tf: Checksum, storage: Storage) -> str:
     if holder:
         raise SeamlessError(f"{described(holder)} executes it, which takes no requests: end that program")
     return NOT_RUNNING
+
+
+def _elsewhere(tf: Checksum) -> dict[str, Callable[[], str]]:
+    """Return how the place is asked in which the configuration executes, if that is another machine or service."""
+    from seamless.transformer.execution import seam
+
+    executor = seam.executor
+    cancel: Callable[[Checksum], bool] | None = getattr(executor, "cancel", None)
+    if not getattr(executor, "remote", False) or cancel is None:
+        return {}
+    return {getattr(executor, "name", "remote"): lambda: CANCELED if cancel(tf) else NOT_RUNNING}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -12,7 +12,7 @@ from typing import Any
 from seamless.cli.common import OK, Messages, add_general, make_parser, print_error, run_main
 from seamless.cli.service.common import UNREACHABLE, with_commands
 from seamless.cli.service.output import print_json, print_table
-from seamless.config.activation import no_launch, refuse_unsupported
+from seamless.config.activation import no_launch, refuse_unsupported, remote_backend
 from seamless.config.api import resolve
 from seamless.config.description import launch_dict
 from seamless.config.extern_clients import VARIABLE as CLIENTS_VARIABLE
@@ -31,7 +31,8 @@ from seamless.launcher.statefile import State, read_state_or_none
 
 PROG = "seamless-init"
 # what a service is called when it is launched, in the order of launching
-NAMES = {"hashserver": "hashserver", "database": "database server"}
+NAMES = {"hashserver": "hashserver", "database": "database server", "jobserver": "jobserver"}
+_STORAGE = ("hashserver", "database")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,8 +99,10 @@ def _run(argv: Sequence[str] | None) -> int:
     if reason is not None:
         messages.message(0, reason)
         return OK
-    launches = [Configuration.from_mapping(launch_dict(config, service)) for service in NAMES]
+    launches = [Configuration.from_mapping(launch_dict(config, service)) for service in _STORAGE]
     rows = [_checked(launch, messages) if options.check else _launched(launch, options) for launch in launches]
+    if remote_backend(config) == "jobserver":
+        rows += _jobserver(config, options, messages, ready=all(row["status"] == "running" for row in rows))
     _print(rows, options)
     return OK if all(row["status"] == "running" for row in rows) else UNREACHABLE
 
@@ -127,6 +130,24 @@ def _no_services(config: ResolvedConfig) -> str | None:
     if no_launch():
         return "SEAMLESS_NO_LAUNCH is set: nothing was started"
     return None
+
+
+def _jobserver(
+    config: ResolvedConfig, options: argparse.Namespace, messages: Messages, *, ready: bool
+) -> list[dict[str, Any]]:
+    """Have the jobserver run, or look at it; return its row. Without its stores (`ready`) it is not launched."""
+    from seamless.config.context import context
+    from seamless.shutdown import close
+
+    if options.check:
+        return [_checked(Configuration.from_mapping(launch_dict(config, "jobserver")), messages)]
+    if not ready:
+        return []
+    try:
+        context.activation.switch(config)  # what it is to use is told when it is launched
+        return [_launched(Configuration.from_mapping(launch_dict(config, "jobserver")), options)]
+    finally:
+        close()
 
 
 def _open_cache(config: ResolvedConfig) -> None:

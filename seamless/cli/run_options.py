@@ -86,21 +86,28 @@ class Options(argparse.Namespace):
 
 def parse_options(argv: Sequence[str]) -> Options:
     """Return the options in `argv`. Prints the usage and raises SystemExit(2) when they cannot be understood."""
-    options = Options()
-    options.argv = argv
     if argv and not argv[0].startswith("-"):
-        options.command = list(argv)
+        options = Options()
+        options.argv = options.command = list(argv)
         return options
     parser = build_parser()
-    head, command = _split(parser, argv)
-    parser.parse_args(head, namespace=options)
-    options.command = command
-    if not command:
+    options = parse_words(parser, argv)
+    if not options.command:
         import sys
 
         parser.print_usage(sys.stderr)
         raise SystemExit(2)
     check_combinations(options)
+    return options
+
+
+def parse_words(parser: argparse.ArgumentParser, argv: Sequence[str]) -> Options:
+    """Return the options in `argv`, whatever their combination, and the words of the command after them."""
+    options = Options()
+    options.argv = argv
+    head, command = _split(parser, argv)
+    parser.parse_args(head, namespace=options)
+    options.command = command
     return options
 
 
@@ -193,6 +200,12 @@ def build_parser() -> argparse.ArgumentParser:
         examples=_EXAMPLES,
         exit_codes=_EXIT_CODES,
     )
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all options; those that are not given leave the defaults of `Options`."""
     parser.argument_default = argparse.SUPPRESS
     _add_inputs(parser)
     _add_outputs(parser)
@@ -200,7 +213,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_storage(parser)
     _add_inspection(parser)
     add_general(parser)
-    return parser
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:

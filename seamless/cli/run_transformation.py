@@ -50,9 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         "FILE ends in .CHECKSUM and there is one)",
     )
     outputs = parser.add_argument_group("Outputs")
-    outputs.add_argument(
-        "-o", "--output", metavar="FILE", help="write the checksum to FILE (default: standard output)"
-    )
+    outputs.add_argument("-o", "--output", metavar="FILE", help="write the checksum to FILE (default: standard output)")
     outputs.add_argument("--scratch", action="store_true", help="keep the checksum of the result only")
     execution = parser.add_argument_group("Execution")
     execution.add_argument(

@@ -35,7 +35,10 @@ def add_max_body(group: argparse._ArgumentGroup, text: str, *, default: int | No
     group.add_argument("--max-body", type=size, default=default, metavar="SIZE", help=text)
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every server command has, at the end."""
-    add_server_options(parser)
+def add_common(parser: argparse.ArgumentParser, *, port: int | None = None) -> None:
+    """Add the options that every server command has, at the end. `port`: the default; None: any free one."""
+    if port is None:
+        add_server_options(parser)
+    else:
+        add_server_options(parser, ports_text=str(port))
     add_general(parser, verbose=False)

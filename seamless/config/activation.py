@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from seamless.config.errors import ConfigurationError, Finding
 from seamless.config.resolved import CACHE_PROJECT
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 def no_launch() -> bool:
     """Tell whether $SEAMLESS_NO_LAUNCH forbids to start or contact anything."""
     return os.environ.get("SEAMLESS_NO_LAUNCH", "").strip().lower() not in ("", "0", "false", "no")
+
+
+REMOTE_BACKENDS = ("jobserver",)  # services that execute, as far as there is an executor for them
 
 
 class Activation:
@@ -55,7 +59,7 @@ class Activation:
         else:
             refuse_unsupported(config)
             self._activate(config)
-            _configure_workers(config)
+            _configure_execution(config)
         self.active = names
 
     def _forbid(self, needed: bool) -> None:
@@ -101,17 +105,10 @@ class RemoteBackends:
 
     def activate(self, config: ResolvedConfig, launch: dict[str, dict[str, Any]]) -> None:
         """Make the clients for these launch dicts the active stores."""
-        from seamless.config.launch import database, hashserver
-        from seamless.config.scope import Scope
         from seamless.remote import buffer_remote, database_remote
         from seamless.remote.active import active
-        from seamless.remote.wiring import wiring
 
-        def configure(make: Any) -> Any:
-            return lambda mode, **scope: make(Scope(config, **scope), mode)
-
-        selected = (config.cluster, config.project, config.subproject, config.stage)
-        wiring.connect(hashserver=configure(hashserver), database=configure(database), current=lambda: selected)
+        connect_wiring(config)
         for module, service in ((buffer_remote, "hashserver"), (database_remote, "database")):
             key = (False, config.cluster, config.project, config.subproject or "", config.stage or "")
             known = module.registry.launched.get(key)
@@ -122,6 +119,29 @@ class RemoteBackends:
             database_remote.activate()
 
 
+def connect_wiring(config: ResolvedConfig) -> None:
+    """Have clients of launched services ask this configuration how they are launched, and what is selected."""
+    from seamless.config.launch import database, hashserver
+    from seamless.config.scope import Scope
+    from seamless.remote.wiring import wiring
+
+    def configure(make: Any) -> Any:
+        return lambda mode, **scope: make(Scope(config, **scope), mode)
+
+    def configure_jobserver(mode: str, **scope: Any) -> dict[str, Any]:
+        from seamless.config.description import launch_dict
+
+        return launch_dict(config, "jobserver", **scope)
+
+    selected = (config.cluster, config.project, config.subproject, config.stage, config.substage)
+    wiring.connect(
+        hashserver=configure(hashserver),
+        database=configure(database),
+        jobserver=configure_jobserver,
+        current=lambda: selected,
+    )
+
+
 def _launch_dicts(config: ResolvedConfig) -> dict[str, dict[str, Any]]:
     from seamless.config.launch import database, hashserver
     from seamless.config.scope import Scope
@@ -130,12 +150,43 @@ def _launch_dicts(config: ResolvedConfig) -> dict[str, dict[str, Any]]:
     return {"hashserver": hashserver(scope, "rw"), "database": database(scope, "rw")}
 
 
-def _configure_workers(config: ResolvedConfig) -> None:
-    """Have the worker processes that the configuration calls for; none is started for a mere change of stage."""
+def _configure_execution(config: ResolvedConfig) -> None:
+    """Have transformations executed where the configuration says; nothing is started for a mere change of stage."""
+    backend = remote_backend(config)
     if config.execution == "spawn" or "seamless.transformer.worker" in sys.modules:
         from seamless.transformer.worker import configure
 
         configure(config.pool_size() if config.execution == "spawn" else None)
+    if "seamless.remote.jobserver_remote" in sys.modules:
+        from seamless.remote import jobserver_remote
+
+        jobserver_remote.deactivate()
+    if backend == "jobserver":
+        from seamless.remote.wiring import wiring
+
+        connect_wiring(config)
+        wiring.jobserver = partial(_activate_jobserver, config)
+    if backend is not None or "seamless.transformer.executors" in sys.modules:
+        from seamless.transformer.executors import use_remote
+
+        cluster = config.selected_cluster
+        use_remote(backend, None if cluster is None else cluster.workers)
+
+
+def _activate_jobserver(config: ResolvedConfig) -> None:
+    from seamless.remote import jobserver_remote
+
+    scope = (config.cluster, config.project, config.subproject or "", config.stage or "")
+    key = (False, *scope, *filter(None, [config.substage]))
+    jobserver_remote.registry.launched.pop(key, None)  # the definition of the cluster may have changed
+    jobserver_remote.activate(record=config.record)
+
+
+def remote_backend(config: ResolvedConfig) -> str | None:
+    """Return which service executes transformations: jobserver, daskserver or pure_daskserver; None if none does."""
+    if config.execution != "remote":
+        return None
+    return config.remote_effective if config.persistent else "pure_daskserver"
 
 
 def _refuse_to_launch(_: Session) -> None:
@@ -146,17 +197,21 @@ def _refuse_to_launch(_: Session) -> None:
 
 def refuse_unsupported(config: ResolvedConfig) -> None:
     """Raise ConfigurationError if transformations are to be executed where this version cannot."""
-    if config.execution in ("process", "spawn"):
+    backend = remote_backend(config)
+    if config.execution in ("process", "spawn") or backend in REMOTE_BACKENDS:
         return
     because = "" if config.is_set("execution") else f" (the default, because cluster '{config.cluster}' is selected)"
     value = config.values.get("execution")
     node = None if value is None else value.node
+    if backend is None:
+        reason = "nothing executes transformations there: no frontend offers a jobserver or a daskserver"
+    else:
+        reason = f"this version of Seamless cannot execute on a {backend.replace('_', '-')}"
     raise ConfigurationError(
         findings=[
             Finding(
-                f"execution is '{config.execution}'{because}, but this version of Seamless executes transformations "
-                "on this machine only; write '- execution: process' (in this process) or '- execution: spawn' "
-                "(in worker processes) in seamless.profile.yaml",
+                f"execution is '{config.execution}'{because}, but {reason}; write '- execution: process' (in this "
+                "process) or '- execution: spawn' (in worker processes) in seamless.profile.yaml",
                 None if node is None else node.place,
                 code="execution-not-supported",
             )

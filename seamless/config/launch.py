@@ -158,7 +158,9 @@ def _dask(
         raise cluster.error(f"cluster '{cluster.name}': a daskserver needs 'type': local, slurm or oar")
     cluster_string = CLUSTER_STRINGS[cluster.type]
     environment = {**values}
-    if "image" not in values and "conda" in cluster.queues[queue]:
+    if values.get("submit") == "host":
+        environment.pop("image", None)  # it is the workers' alone
+    if "image" not in environment and "conda" in cluster.queues[queue]:
         environment["conda"] = cluster.queues[queue]["conda"]
     launch = {
         "cluster_string": cluster_string,
@@ -171,7 +173,7 @@ def _dask(
         "command": _command(["seamless-dask-wrapper", cluster_string, *_server_options(values)]),
         "handshake": dict(_DASK_HANDSHAKE),
     }
-    if "image" in values:
+    if "image" in environment:
         launch["submit"] = values.get("submit", "proxy")
         if "submit_binds" in values:
             launch["submit_binds"] = values["submit_binds"]

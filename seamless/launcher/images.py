@@ -97,21 +97,26 @@ def verify(path: str, sha256: object) -> None:
         raise LauncherError(f"cannot read the image {path}", hint="check the path and its permissions")
     if sha256 is None or os.path.isdir(path):
         return
+    found = digest_of(path)
+    if found != str(sha256).lower():
+        raise LauncherError(
+            f"the image {path} is not the pinned one: its SHA-256 is {found}, expected {sha256}",
+            hint="put the right image there, or correct 'sha256:' in the cluster definition",
+        )
+
+
+def digest_of(path: str) -> str:
+    """Return the SHA-256 of an image file; it is remembered until the file changes."""
     cache_file = os.path.join(base_directory(), DIGESTS_NAME)
     cache = read_state_or_none(cache_file) or {}
     stat = os.stat(path)
     facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
     known = cache.get(path)
     if isinstance(known, dict) and {name: known.get(name) for name in facts} == facts:
-        found = known.get("sha256")
-    else:
-        found = _digest(path)
-        write_state(cache_file, {**cache, path: {**facts, "sha256": found}})
-    if found != str(sha256).lower():
-        raise LauncherError(
-            f"the image {path} is not the pinned one: its SHA-256 is {found}, expected {sha256}",
-            hint="put the right image there, or correct 'sha256:' in the cluster definition",
-        )
+        return str(known.get("sha256"))
+    found = _digest(path)
+    write_state(cache_file, {**cache, path: {**facts, "sha256": found}})
+    return found
 
 
 def _digest(path: str) -> str:

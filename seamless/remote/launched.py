@@ -37,7 +37,7 @@ class LaunchedClient(Client):
         launch_dict: dict[str, Any] | None = None,
     ):
         super().__init__(readonly=readonly)
-        self.key = (readonly, cluster, project, subproject or "", stage or "")
+        self.key: tuple[Any, ...] = (readonly, cluster, project, subproject or "", stage or "")
         self._launch_dict = launch_dict
         self._launched_from: str | None = None
 
@@ -53,7 +53,7 @@ class LaunchedClient(Client):
     def config(self) -> dict[str, Any]:
         """Return the launch dict of the service. Raises what the configuration raises."""
         if self._launch_dict is None:
-            readonly, cluster, project, subproject, stage = self.key
+            readonly, cluster, project, subproject, stage = self.key[:5]
             self._launch_dict = wiring.launch_dict(
                 self.service,
                 "ro" if readonly else "rw",

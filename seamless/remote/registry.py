@@ -21,10 +21,10 @@ class Registry:
         self.externs: dict[str, Any] = {}
 
     def define_launched(
-        self, readonly: bool, cluster: str, project: str, subproject: str | None, stage: str | None
+        self, readonly: bool, cluster: str, project: str, subproject: str | None, stage: str | None, *more: str
     ) -> Any:
-        """Return the client with these keys; there is one of each."""
-        key = (readonly, cluster, project, subproject or "", stage or "")
+        """Return the client with these keys; there is one of each. `more`: the substage, where it has one."""
+        key = (readonly, cluster, project, subproject or "", stage or "", *more)
         if key not in self.launched:
             self.launched[key] = self._launch(*key)
         return self.launched[key]

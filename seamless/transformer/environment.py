@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from seamless.errors import TransformationError
-
 
 class Environment:
     """Commands, conda environment, container image of a transformer. Setting None clears an item."""
@@ -101,38 +99,3 @@ class Environment:
     def copy(self) -> Environment:
         """Return an independent copy."""
         return Environment(self._items)
-
-
-def check_commands(env: Mapping[str, Any]) -> None:
-    """Raise TransformationError unless all commands of `which` are on PATH."""
-    import shutil
-
-    missing = [name for name in env.get("which") or () if shutil.which(name) is None]
-    if missing:
-        raise TransformationError(f"required commands are not on PATH: {', '.join(missing)}\n")
-
-
-def check_python_environment(env: Mapping[str, Any]) -> None:
-    """Check what a Python step asks for against this process. Raises TransformationError; ignores nothing."""
-    check_commands(env)
-    wanted = env.get("conda_environment")
-    if wanted:
-        prefix = os.environ.get("CONDA_PREFIX", "")
-        current = os.environ.get("CONDA_DEFAULT_ENV", "")
-        if wanted not in (current, prefix, os.path.basename(prefix)):
-            raise TransformationError(
-                f"the step needs the conda environment '{wanted}', but this process runs in "
-                f"{current or 'none'}: start Python with 'conda run -n {wanted}'\n"
-            )
-    elif env.get("conda"):
-        raise TransformationError(
-            "the environment gives a conda definition but no name: create the conda environment, then give its name "
-            "(set_conda_env)\n"
-        )
-    if env.get("powers"):
-        raise TransformationError(f"the environment asks for powers {env['powers']!r}, and none are offered here\n")
-    if env.get("docker"):
-        raise TransformationError(
-            f"the step needs the container image '{env['docker'].get('name')}', "
-            "but Python steps run in this process, outside of any container\n"
-        )

@@ -17,15 +17,16 @@ from seamless.transformer.records import UsageMeter
 
 
 class Execution:
-    """What `execute` returns. `compilation`: how the code of a compiled step was made, for the record."""
+    """What `execute` returns. For the record: `compilation`, how the code of a compiled step was made, and `site`."""
 
-    __slots__ = ("compilation", "result", "stderr", "stdout", "usage")
+    __slots__ = ("compilation", "result", "site", "stderr", "stdout", "usage")
 
     def __init__(
         self, result: Checksum, stdout: bytes, stderr: bytes, usage: Usage, compilation: dict[str, Any] | None = None
     ) -> None:
         self.result, self.stdout, self.stderr, self.usage = result, stdout, stderr, usage
         self.compilation = compilation
+        self.site: dict[str, Any] | None = None  # what was noted where it was executed, if that was wanted
 
 
 class StepError(TransformationError):
@@ -45,12 +46,40 @@ def execute(
     on_output: OutputHandler | None = None,
     canceled: threading.Event | None = None,
 ) -> Execution:
-    """Run one transformation in this process. Raises StepError, CacheMissError, StoreError."""
+    """Run one transformation, in this process or in one started for it. Raises StepError, CacheMissError, StoreError."""
+    if not envelope.record:
+        return _execute(transformation, tf, envelope, buffers, on_output, canceled)
+    from seamless.transformer.recording.site import Site
+
+    site = Site()
+    done = _execute(transformation, tf, envelope, buffers, on_output, canceled)
+    if done.site is None:
+        done.site = site.noted()
+    return done
+
+
+def _execute(
+    transformation: Mapping[str, Any],
+    tf: Checksum,
+    envelope: Envelope,
+    buffers: Buffers,
+    on_output: OutputHandler | None,
+    canceled: threading.Event | None,
+) -> Execution:
     language = transformation.get("__language__")
     if envelope.meta.get("write_remote_job"):
         from seamless.transformer.remote_job import write_instead_of_executing
 
         write_instead_of_executing(transformation, envelope, buffers)
+    if envelope.env and language != "bash":
+        from seamless.transformer.environments.isolated import execute_isolated, needs_process
+        from seamless.transformer.environments.resolved import resolve
+
+        resolved = resolve(envelope.env)
+        if needs_process(envelope.env):
+            return execute_isolated(
+                transformation, envelope, buffers, resolved, on_output=on_output, canceled=canceled
+            )
     if language == "python":
         return _execute_python(transformation, tf, envelope, buffers, on_output)
     if language == "bash":
@@ -102,10 +131,6 @@ def _execute_python(
     from seamless.transformer.deliver import input_values, result_buffer
     from seamless.transformer.python_run import format_user_error, run_python
 
-    if envelope.env:
-        from seamless.transformer.environment import check_python_environment
-
-        check_python_environment(envelope.env)
     code_checksum = Checksum(transformation["code"][2])
     code = buffers.read(code_checksum).decode()
     pins, modules = input_values(transformation, buffers)

@@ -64,6 +64,7 @@ class ExecutionRequest:
     buffers: Buffers
     on_output: OutputHandler | None = None
     canceled: Cancelation = field(default_factory=Cancelation)
+    refresh: bool = False  # for executors that keep: execute also if the result is known
 
 
 @dataclass
@@ -80,7 +81,11 @@ class ExecutionAnswer:
 
 
 class Executor(Protocol):
-    """A place where steps are executed. Thread-safe. A `local` step it executes in the process that wants it."""
+    """A place where steps are executed. Thread-safe. A `local` step it executes in the process that wants it.
+
+    It may have `keeps(envelope) -> bool`: whether it looks such a step up, executes it once however many want it, and
+    makes result and record known, all by itself. Raises StoreError. `remote`: whether it executes on another machine.
+    """
 
     def stops(self, envelope: Envelope) -> bool:
         """Tell whether it ends such a step itself, on cancelation and at the time limit."""
@@ -137,6 +142,11 @@ class Seam:
     def stops(self, envelope: Envelope) -> bool:
         """Tell whether such a step, canceled or late, is ended where it is executed."""
         return self.parent is not None or self.executor.stops(envelope)
+
+    def keeps(self, envelope: Envelope) -> bool:
+        """Tell whether such a step is looked up, executed once and kept where it is executed. Raises StoreError."""
+        keeps = getattr(self.executor, "keeps", None)
+        return keeps is not None and keeps(envelope)
 
     def reset(self) -> None:
         """Execute in this process from now on."""

@@ -25,6 +25,7 @@ class Envelope:
     strict: bool = False  # refuse to latch on to a running submission with another envelope
     direct_print: bool = False  # show the output live
     allow_input_fingertip: bool = False  # recompute inputs that are gone
+    record: bool = False  # note where it runs what a full record needs
     timeout: float | None = None  # seconds; None: no limit
     pins: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)  # orthogonal pins: META__NAME, __deps__, ...
     command: str | None = None  # what the user typed, for error messages

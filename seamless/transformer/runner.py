@@ -25,7 +25,7 @@ from seamless.shutdown import ensure_open
 from seamless.stores.memory import MemoryResults
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
-from seamless.transformer.identity import transformation_buffer
+from seamless.transformer.inputs import inputs_in_memory
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
 from seamless.transformer.pool import pool
 from seamless.transformer.submission import Submission
@@ -35,7 +35,6 @@ _running_lock = threading.Lock()
 _GRACE = 4.0  # seconds for commands to end when the process does
 _held: dict[Checksum, list[Checksum]] = {}  # transformation -> buffers held in memory on its behalf
 _warned: set[str] = set()  # names of read-only stores
-_BUFFERS_OF_KEYS = ("__schema__", "__header__", "__compilation__")  # of compiled steps: each the checksum of a buffer
 
 
 def _release(tf: Checksum, result: Checksum | None = None) -> None:
@@ -240,16 +239,26 @@ def _perform(submission: Submission) -> Outcome:
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
-        with _claims(submission) as result:
+        kept_there = seam.keeps(envelope)
+        with contextlib.nullcontext() if kept_there else _claims(submission) as result:
             if result is not None:
                 return Outcome(tf, result=result, cached=True)
             request = ExecutionRequest(
-                submission.transformation, tf, envelope, buffers, submission.on_output, submission.canceled
+                submission.transformation,
+                tf,
+                envelope,
+                buffers,
+                submission.on_output,
+                submission.canceled,
+                submission.refresh,
             )
             done = seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
-            _keep(submission, done, buffers)
+            if kept_there:
+                _note_kept(submission, done, buffers)
+            else:
+                _keep(submission, done, buffers)
     except StepError as exc:
         return _failure(submission, exc, exc.stdout, exc.stderr)
     except TransformationError as exc:
@@ -277,7 +286,7 @@ def _keep(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> No
     cache = get_buffer_cache()
     stores = session.writable_result_stores()
     if session.writable_buffer_stores() and not envelope.scratch:
-        for buffer in _inputs_in_memory(submission):
+        for buffer in inputs_in_memory(submission.transformation):
             buffers.added.setdefault(buffer.get_checksum(), buffer)
         buffers.commit()
     elif not envelope.scratch:
@@ -296,6 +305,14 @@ def _keep(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> No
         submission, done, [s for s in stores if s.set_result(tf, done.result) or _replaced(s, tf, done.result)]
     )
     memory.set_result(tf, done.result)
+
+
+def _note_kept(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
+    """Remember what others have made known. Of a scratch result, keep the buffers that came with it for a while."""
+    cache = get_buffer_cache()
+    for checksum, buffer in buffers.added.items():
+        cache.tempref(checksum, buffer=buffer, scratch=True)
+    memory.set_result(submission.tf, done.result)
 
 
 def _note_members(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
@@ -328,27 +345,12 @@ def _warn_read_only() -> None:
             )
 
 
-def _inputs_in_memory(submission: Submission) -> list[Buffer]:
-    """Return the inputs, code and identity buffer as far as they are in memory and not scratch."""
-    cache = get_buffer_cache()
-    found = [Buffer(transformation_buffer(submission.transformation))]
-    for key, entry in submission.transformation.items():
-        hexadecimal = entry if key in _BUFFERS_OF_KEYS else None if key.startswith("__") else entry[2]
-        if not isinstance(hexadecimal, str):
-            continue
-        checksum = Checksum(hexadecimal)
-        buffer = cache.get(checksum)
-        if buffer is not None and not cache.is_scratch_ref(checksum):
-            found.append(buffer)
-    return found
-
-
 def _store_definition(submission: Submission) -> None:
     """Of a scratch transformation, store what is needed to compute it again."""
     if session.writable_buffer_stores():
         from seamless.cache.buffer_writer import get_writer
 
-        get_writer().store(_inputs_in_memory(submission))
+        get_writer().store(inputs_in_memory(submission.transformation))
 
 
 def _write_record(submission: Submission, done: ExecutionAnswer, stores: list[ResultStore]) -> None:
@@ -386,8 +388,11 @@ def _failure(submission: Submission, exc: TransformationError, stdout: bytes, st
     text = str(exc)
     if not text.endswith("\n"):
         text += "\n"
-    text += _where(submission, exc)
-    if submission.transformation.get("__language__") != "bash":  # a bash failure shows its output itself
+    complete = getattr(exc, "complete", False)  # it was made where the step was executed
+    text += "" if complete else _where(submission, exc)
+    if (
+        not complete and submission.transformation.get("__language__") != "bash"
+    ):  # a bash failure shows its output itself
         for title, data in (("Standard output", stdout), ("Standard error", stderr)):
             if data:
                 text += f"{'*' * 50}\n* {title}\n{'*' * 50}\n{data[-4000:].decode(errors='replace').rstrip()}\n"

@@ -106,29 +106,78 @@ def test_a_store_that_no_frontend_has_is_an_error_before_anything_is_changed(
     assert backends.calls == []
 
 
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("- execution: remote\n", "seamless.profile.yaml:1:3: execution is 'remote', but this version"),
+        ("- project: p\n- cluster: ws\n", r"'remote' \(the default, because cluster 'ws' is selected\)"),
+        (
+            "- project: p\n- cluster: ws\n- execution: remote\n",
+            r"seamless.yaml:3:3: execution is 'remote', but this ver",
+        ),
     ],
 )
 def test_where_this_version_cannot_execute_is_an_error(
-    project: Project, backends: Backends, text: str, complaint: str
+    project: Project, backends: Backends, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
 ) -> None:
-    project.write(text, "seamless.profile.yaml")
-    with pytest.raises(config.ConfigurationError) as caught:
+    from seamless.config import activation
+
+    monkeypatch.setattr(activation, "REMOTE_BACKENDS", ())
+    project.write(text)
+    with pytest.raises(config.ConfigurationError, match=complaint) as caught:
         config.init()
-    assert complaint in str(caught.value)
     assert "'- execution: process'" in str(caught.value)
     assert backends.calls == []
     config.resolve()
 
 
 @pytest.mark.usefixtures("quiet")
-def test_the_default_of_a_cluster_is_named_as_such(project: Project, backends: Backends) -> None:
-    project.write("- project: p\n- cluster: ws\n")
-    with pytest.raises(config.ConfigurationError, match=r"'remote' \(the default, because cluster 'ws' is selected\)"):
+def test_a_cluster_that_only_stores_cannot_execute(project: Project, backends: Backends) -> None:
+    project.clusters("only: {frontends: [{hashserver: {bufferdir: /b}, database: {database_dir: /d}}]}\n")
+    project.write("- project: p\n- cluster: only\n")
+    with pytest.raises(config.ConfigurationError, match="no frontend offers a jobserver or a daskserver"):
         config.init()
+    assert backends.calls == []
+
+
+def jobserver_keys() -> list[str]:
+    """Return the keys of the active clients of jobservers."""
+    from seamless.remote import jobserver_remote
+
+    return [client.config()["key"] for client in jobserver_remote.active.clients]
+
+
+def test_a_configuration_that_executes_elsewhere_has_its_jobserver_activated(
+    project: Project, backends: Backends
+) -> None:
+    from seamless.transformer.execution import seam
+
+    project.write("- project: p\n- cluster: ws\n- execution: remote\n")
+    config.init()
+    assert config.describe()["active"] == ["buffer", "database", "jobserver"]
+    assert getattr(seam.executor, "remote", False)
+    assert jobserver_keys() == ["jobserver-ws-rw-p"]
+
+
+def test_another_substage_has_another_jobserver_and_the_same_stores(project: Project, backends: Backends) -> None:
+    project.write("- project: p\n- cluster: ws\n- execution: remote\n")
+    config.set_stage("a")
+    config.set_stage("a", "gpu")
+    assert jobserver_keys() == ["jobserver-ws-rw-p--STAGE-aSUBSTAGE-gpu"]
+    config.set_stage("a")
+    assert jobserver_keys() == ["jobserver-ws-rw-p--STAGE-a"]
+    assert len(backends.calls) == 1
+
+
+def test_a_stage_that_executes_here_has_no_jobserver(project: Project, backends: Backends) -> None:
+    from seamless.transformer.execution import seam
+
+    project.write("- project: p\n- cluster: ws\n- execution: remote\n- stage b:\n  - execution: process\n")
+    config.set_stage("a")
+    assert jobserver_keys() == ["jobserver-ws-rw-p--STAGE-a"]
+    config.set_stage("b")
+    assert jobserver_keys() == []
+    assert seam.executor is seam.in_process
 
 
 def test_without_a_cluster_stores_of_the_program_stay(project: Project) -> None:

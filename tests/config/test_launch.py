@@ -171,6 +171,14 @@ def test_how_a_scheduler_in_an_image_submits_is_handed_on(project: Project) -> N
     assert (launch["submit"], launch["submit_binds"]) == ("bind", ["/etc/slurm"])
 
 
+def test_a_scheduler_that_submits_from_the_host_runs_there(project: Project) -> None:
+    fields = "port_end: 60399, image: /s.sif, submit: host}"
+    project.clusters(HPC.replace("port_end: 60399}", fields))
+    launch = launch_dict(project.resolve(manual={"project": "p", "cluster": "hpc"}), "daskserver")
+    assert "image" not in launch and "submit" not in launch
+    assert launch["conda"]
+
+
 def test_a_jobserver_needs_the_number_of_workers(project: Project) -> None:
     project.clusters(WS.replace("workers: 3", "tunnel: false"))
     with pytest.raises(ConfigurationError, match="a jobserver needs 'workers'"):

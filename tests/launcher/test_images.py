@@ -93,6 +93,20 @@ def test_what_a_service_needs_of_the_environment_goes_inside(image: Path) -> Non
 
 
 @pytest.mark.usefixtures("runtime", "base")
+def test_what_the_clients_of_a_batch_system_need_is_bound_where_they_are_used(image: Path) -> None:
+    config = configuration(image, submit="bind", submit_binds=["/etc/slurm", "/run/munge:/run/munge:ro"])
+    assert binds(config, "/tmp") == ["/etc/slurm", "/run/munge:/run/munge:ro"]
+
+
+@pytest.mark.usefixtures("base")
+def test_a_forwarder_of_submissions_becomes_the_runtime(runtime: Path, image: Path) -> None:
+    argv = container_argv(configuration(image, submit="proxy"), ["serve"], "/tmp", {})
+    before = argv[: argv.index(str(runtime))]
+    assert before[0] == sys.executable
+    assert before[-1] == "seamless.launcher.submit.forwarder"
+
+
+@pytest.mark.usefixtures("runtime", "base")
 @pytest.mark.parametrize("bind", ["relative:/x", "/a,/b", "/a:/b:ro:x"])
 def test_a_bind_that_is_none_is_refused(image: Path, bind: str) -> None:
     with pytest.raises(LauncherError, match="is no bind"):

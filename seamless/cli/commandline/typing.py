@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         def matching(self, pattern: str) -> list[str]:
             """Return the promised absolute paths that an absolute pattern stands for."""
 
+
 SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/usr")
 # Words that bash answers itself, so that a file of that name is never the command that is run.
 BUILTINS = frozenset(

@@ -35,6 +35,9 @@ GLOB = frozenset("*?[]")
 OPERATORS = ("<<<", "&>>", "&&", "||", ";;", "&>", ">&", "<&", ">>", ">|", "<>")  # those of several characters
 READERS = frozenset(("read", "mapfile", "readarray", "getopts", "printf", "local", "declare", "typeset"))
 BEFORE_COMMAND = frozenset(("{", "!"))
+BEFORE_ASSIGNMENT = BEFORE_COMMAND | frozenset(
+    "if then elif else while until do time declare export local readonly typeset".split()
+)
 
 # Programs that talk to the user when they get no arguments.
 ALONE_INTERACTIVE = frozenset(
@@ -200,16 +203,20 @@ def replaced(text: str, shell: str, environ: Mapping[str, str], known: set[str])
     """
     pieces: list[str] = []
     whole = in_test = False  # the next word stays one word, whatever is in it; between [[ and ]]
+    assigns = True  # `a=b` would be an assignment here
     for kind, raw in tokens(text):
         if kind == "word":
-            expansion = Expansion(shell, environ, known, whole=whole or in_test)
+            assignment = assigns and is_assignment(raw)
+            expansion = Expansion(shell, environ, known, whole=whole or in_test or assignment)
             pieces.append(cut_typed_suffix(expansion.of_word(raw)))
             in_test = raw == "[[" or (in_test and raw != "]]")
+            assigns = assigns and (assignment or whole or raw in BEFORE_ASSIGNMENT)
             whole = raw == "case"
         else:
             pieces.append(raw)
-            if kind == "operator":
-                whole = raw[0] in "<>" or raw.startswith("&>")
+            if kind != "blank":
+                whole = kind == "operator" and (raw[0] in "<>" or raw.startswith("&>"))
+                assigns = assigns or not whole
     return pieces
 
 
@@ -223,7 +230,7 @@ class Expansion:
         """Return a source word with its variables replaced."""
         if "$" not in raw:
             return raw
-        whole = self.whole or self.shell == "zsh" or is_assignment(raw)
+        whole = self.whole or self.shell == "zsh"
         out: list[str] = []
         i = 0
         while i < len(raw):

@@ -17,6 +17,7 @@ _SHOWN = 20  # failures in the summary
 class QueueProgress(Progress):
     """`12/40 done, 8 running, 1 failed`, rewritten in place."""
 
+    DELAY = 0.0
     text = ""
 
     def line(self, seconds: float) -> str:
@@ -36,7 +37,6 @@ class Display(Messages):
         super().__init__(prog, verbosity)
         live = self.verbosity >= 0 and is_terminal(self.stream)
         self._bar = QueueProgress("", stream=self.stream, enabled=live)
-        self._bar.DELAY = 0.0  # type: ignore[misc]
         self._progress = self._bar
         self._level = 1 if live else 0  # of the lines about single steps
 
@@ -112,4 +112,7 @@ def counted(jobs: Iterable[Job]) -> str:
 def existing_log(logs: str, job: Job) -> str | None:
     """Return the path of the log of a step, if it has one."""
     path = os.path.join(logs, f"job-{job.number}.log")
-    return path if os.path.exists(path) else None
+    if not os.path.exists(path):
+        return None
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
+_TAIL = 4096  # bytes
+
 
 class JobLog:
     """A stream for messages and output; `path` is there as soon as something was written. Thread-safe."""
@@ -12,14 +14,19 @@ class JobLog:
     def __init__(self, directory: str, number: int):
         self.path = os.path.join(directory, f"job-{number}.log")
         self._fd = -1
+        self._tail = b""  # of what the command has printed
 
     def write(self, text: str) -> int:
         """Append text."""
-        self.output("stderr", text.encode("utf-8", "replace"))
+        self._append(text.encode("utf-8", "replace"))
         return len(text)
 
     def output(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
         """Append what a command has printed."""
+        self._tail = (self._tail + data)[-_TAIL:]
+        self._append(data)
+
+    def _append(self, data: bytes) -> None:
         if self._fd < 0:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -35,6 +42,12 @@ class JobLog:
         return False
 
     @property
+    def last_line(self) -> str:
+        """The last line of the command that says something, '' if there is none."""
+        lines = self._tail.decode(errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    @property
     def written(self) -> bool:
         """Whether there is a file."""
         return self._fd >= 0
@@ -44,14 +57,3 @@ class JobLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def last_line(path: str) -> str:
-    """Return the last line of a log that says something, '' if there is none."""
-    try:
-        with open(path, "rb") as f:
-            f.seek(max(0, os.fstat(f.fileno()).st_size - 4096))
-            lines = f.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -11,7 +11,7 @@ from seamless.cli.commandline.typing import Finder, Found
 from seamless.cli.common import OK, Messages, describe
 from seamless.cli.queueing.job import JobError, JobStoppedError
 from seamless.cli.queueing.job_run import JobRun, check
-from seamless.cli.queueing.log import JobLog, last_line
+from seamless.cli.queueing.log import JobLog
 from seamless.cli.running.command import complete
 from seamless.cli.running.description import file_system_format, file_system_pin
 from seamless.cli.running.inputs import HashedInput, hash_inputs, store_inputs
@@ -78,13 +78,14 @@ class Work:
         if run.canceled:
             raise JobStoppedError(run.error or "canceled")
         if status == OK:
+            job.status = 0
             job.cached, job.result = run.cached, run.result.hex() if run.result is not None else None
             return False
         job.status = status
         if status == _KILLED and again and not self.stop.is_set():
             log.write("the command was killed; it is run again\n")
             return True
-        raise JobError(_failure(job, run, log), status)
+        raise JobError(_failure(run, status, log), status)
 
     def _transformation(self, job: Job) -> dict[str, Any]:
         """Return the transformation with all its inputs. Raises JobError for a promised one that is not there."""
@@ -112,11 +113,12 @@ class Work:
         return Input(pin, found.kind, found.path, found.checksum)
 
 
-def _failure(job: Job, run: JobRun, log: JobLog) -> str:
-    """Return one line about a command that has failed."""
-    line = last_line(log.path)
-    text = f"exit status {job.status}" if job.status is not None else "it has failed"
-    return f"{text}: {line}" if line else text
+def _failure(run: JobRun, status: int, log: JobLog) -> str:
+    """Return one line about a command that has failed, or has not made what it should."""
+    absent = [target.name for target in run.targets if target.kind == "absent"]
+    if absent:
+        return f"it has not made {', '.join(absent)}"
+    return f"exit status {status}: {log.last_line}" if log.last_line else f"exit status {status}"
 
 
 def _delivered(run: JobRun) -> Delivered:

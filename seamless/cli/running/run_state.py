@@ -96,12 +96,17 @@ class Run:
     @property
     def journal_path(self) -> str:
         """Where runs in this cache directory are noted."""
-        from seamless.config.embedded import cache_from_environment
-        from seamless.stores.embedded import default_cache_directory
-
-        return os.path.join(cache_from_environment() or default_cache_directory(), "run-journal.jsonl")
+        return os.path.join(control_directory(), "run-journal.jsonl")
 
     @property
     def control_directory(self) -> str:
         """Where other processes of this user find out what runs, and ask for its end."""
-        return os.path.dirname(self.journal_path)
+        return control_directory()
+
+
+def control_directory() -> str:
+    """Return `$SEAMLESS_CACHE`, or the cache directory of the user: where runs are noted, whatever the stores are."""
+    from seamless.config.embedded import cache_from_environment
+    from seamless.stores.embedded import default_cache_directory
+
+    return cache_from_environment() or default_cache_directory()

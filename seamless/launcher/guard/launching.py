@@ -22,7 +22,7 @@ from seamless.launcher.paths import DEFAULT_BASE, expand_home, server_directory,
 
 HASHSERVER_FILE = ".HASHSERVER_PREFIX"  # what a hashserver puts into its directory, beside buffers
 
-_IMAGE_FIELDS = frozenset(("path", "sha256", "runtime", "binds", "env", "options"))
+_IMAGE_FIELDS = frozenset(("path", "sha256", "runtime", "binds", "env", "options", "submit", "submit_binds"))
 _IMAGE_OPTIONS = frozenset(("--nv", "--rocm", "--contain", "--containall", "--cleanenv", "--no-home", "--userns"))
 _IMAGE_VARIABLES = re.compile(r"TZ|LANG|LC_[A-Z]+|(OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS")
 
@@ -125,7 +125,11 @@ def _image(text: str, policy: PathPolicy, settings: Settings) -> str:
     if str(image.get("runtime") or "auto") not in ("auto", "apptainer", "singularity"):
         raise Rejected("--image: runtime must be auto, apptainer or singularity")
     image["path"] = _image_path(image.get("path"), settings)
+    if image.get("submit", "proxy") not in ("bind", "proxy"):
+        raise Rejected("--image: submit must be bind or proxy")
     image["binds"] = [_bind(bind, policy) for bind in _list(image, "binds")]
+    if "submit_binds" in image:
+        image["submit_binds"] = [_bind(bind, policy) for bind in _list(image, "submit_binds")]
     for option in _list(image, "options"):
         if option not in _IMAGE_OPTIONS:
             raise Rejected(f"--image: option {option[:120]!r} is not allowed here")

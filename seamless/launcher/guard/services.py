@@ -55,7 +55,9 @@ SERVICES: Mapping[str, Service] = {
     "seamless-database": Service(
         {**_COMMON, "--writable": (), "--strict": (), "--migrate": (), "--max-body": (_SIZE,)}, data="file"
     ),
-    "seamless-jobserver": Service({**_COMMON, "--workers": (_NUMBER,)}),
+    "seamless-jobserver": Service(
+        {**_COMMON, "--workers": (_NUMBER,), "--max-queue": (_NUMBER,), "--max-body": (_SIZE,)}
+    ),
     "seamless-dask-wrapper": Service(
         _COMMON,
         words=frozenset(("distributed::LocalCluster", "dask_jobqueue::SLURMCluster", "dask_jobqueue::OARCluster")),

@@ -88,7 +88,7 @@ class Forwarder:
         with connection:
             try:
                 Call(connection, self).run()
-            except (OSError, frames.BadFrame) as exc:
+            except (OSError, ValueError) as exc:
                 print(f"submit: {exc}", file=sys.stderr, flush=True)
 
 
@@ -108,7 +108,7 @@ class Call:
         self.sending = threading.Lock()
 
     def run(self) -> None:
-        """Execute what is asked for, and answer. Raises OSError if the caller has gone, BadFrame."""
+        """Execute what is asked for, and answer. Raises OSError if the caller has gone, ValueError."""
         if _user_of(self.connection) != os.getuid():
             raise frames.BadFrame("another user has reached the socket")
         frame = frames.receive(self.connection)
@@ -117,7 +117,9 @@ class Call:
         if frame[0] != frames.CALL:
             raise frames.BadFrame(f"expected a call, found {frame[0]!r}")
         call = json.loads(frame[1])
-        process = self._start(call["program"], [str(word) for word in call["arguments"]], str(call["cwd"]))
+        if not isinstance(call, dict) or not isinstance(call.get("arguments"), list):
+            raise frames.BadFrame("expected a call with its arguments")
+        process = self._start(call.get("program"), [str(word) for word in call["arguments"]], str(call.get("cwd")))
         if process is None:
             return
         with self.forwarder.lock:
@@ -129,11 +131,13 @@ class Call:
                 self.forwarder.running.discard(process)
 
     def _start(self, program: object, arguments: list[str], cwd: str) -> subprocess.Popen[bytes] | None:
-        path = find_program(program) if isinstance(program, str) and program in PROGRAMS else None
-        if program not in PROGRAMS:
-            return self._refuse(REFUSED, f"{str(program)[:100]!r} is none of {', '.join(PROGRAMS)}")
+        if not isinstance(program, str) or program not in PROGRAMS:
+            self._refuse(REFUSED, f"{str(program)[:100]!r} is none of {', '.join(PROGRAMS)}")
+            return None
+        path = find_program(program)
         if path is None:
-            return self._refuse(NOT_FOUND, f"there is no command {program} on PATH outside of the image")
+            self._refuse(NOT_FOUND, f"there is no command {program} on PATH outside of the image")
+            return None
         try:
             return subprocess.Popen(
                 [path, *arguments],
@@ -143,8 +147,9 @@ class Call:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # signals to the service are not for them
             )
-        except OSError as exc:
-            return self._refuse(REFUSED, f"cannot execute {program} in {cwd} outside of the image: {exc.strerror}")
+        except (OSError, ValueError) as exc:
+            self._refuse(REFUSED, f"cannot execute {program} in {cwd} outside of the image: {exc}")
+            return None
 
     def _refuse(self, status: int, text: str) -> None:
         self._send(frames.ERROR, f"{text}\n".encode(errors="backslashreplace"))

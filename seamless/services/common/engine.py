@@ -86,7 +86,9 @@ class Engine:
         timeout = self._clock.timeout
         if timeout is None:
             return
-        while not self._clock.expired():
+        while self._service.busy() or not self._clock.expired():
+            if self._service.busy():
+                self._clock.touch()
             await asyncio.sleep(min(1.0, timeout / 4))
         self._end(f"idle for more than {timeout:g} s")
 

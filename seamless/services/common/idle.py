@@ -27,6 +27,10 @@ class IdleClock:
         self.in_progress -= 1
         self._last = self._now()
 
+    def touch(self) -> None:
+        """Count the idle time from now on."""
+        self._last = self._now()
+
     def idle(self) -> float:
         """Return the seconds since the end of the last request; 0 while one is in progress."""
         return 0.0 if self.in_progress else self._now() - self._last

@@ -27,13 +27,16 @@ def size(text: str) -> int:
     return int(digits) * _UNITS[unit]
 
 
-def add_server_options(parser: argparse.ArgumentParser, *, host: str = "127.0.0.1") -> None:
-    """Add the options of `serve` to a parser. `host`: the address bound by default."""
+def add_server_options(
+    parser: argparse.ArgumentParser,
+    *,
+    host: str = "127.0.0.1",
+    ports_text: str = f"a free one of {FIRST_PORT}-{LAST_PORT}",
+) -> None:
+    """Add the options of `serve` to a parser. `host`: the address bound by default; `ports_text`: the default port."""
     network = parser.add_argument_group("Network")
     ports = network.add_mutually_exclusive_group()
-    ports.add_argument(
-        "--port", type=int, metavar="N", help=f"port to listen on (default: a free one of {FIRST_PORT}-{LAST_PORT})"
-    )
+    ports.add_argument("--port", type=int, metavar="N", help=f"port to listen on (default: {ports_text})")
     ports.add_argument(
         "--port-range", type=int, nargs=2, metavar=("START", "END"), help="listen on a free port in this range"
     )

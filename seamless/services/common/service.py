@@ -34,6 +34,10 @@ class Service:
     async def start(self) -> None:
         """Prepare, in the event loop, before the first request. An error here is a failed start."""
 
+    def busy(self) -> bool:
+        """Whether there is work that no request waits for; it keeps the server from ending for being idle."""
+        return False
+
     def stop(self) -> None:
         """End what waits: called in the event loop when the server begins to shut down. Must not block."""
 

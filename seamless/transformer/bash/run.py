@@ -18,7 +18,7 @@ from seamless.transformer.bash.failure import BashFailure, ResultProblem, exit_a
 from seamless.transformer.bash.pins import PinPlan, plan_pins, write_pins
 from seamless.transformer.bash.process import Finished, StartError, run_process
 from seamless.transformer.bash.result import collect_result
-from seamless.transformer.bash.script import SCRIPT_NAME, check_environment, script_text
+from seamless.transformer.bash.script import SCRIPT_NAME, Surroundings, check_environment, script_text
 from seamless.transformer.bash.workspace import Workspace, write_script
 from seamless.transformer.outcome import Envelope, OutputHandler, Usage
 
@@ -59,15 +59,15 @@ def run_bash(
     """
     if deadline is None and envelope.timeout is not None:
         deadline = time.monotonic() + envelope.timeout
-    check_environment(envelope.env)
+    surroundings = check_environment(envelope.env)
     code = _code(transformation, buffers)
     command = envelope.command or code
     plan = plan_pins(transformation, envelope.pins, buffers)
     with _workspace(command) as workspace:
-        script = _prepare(workspace, plan, code, envelope, command, buffers)
+        script = _prepare(workspace, plan, code, surroundings, command, buffers)
         try:
             done = run_process(
-                [_BASH, script],
+                _command(script, workspace.directory, surroundings),
                 cwd=workspace.directory,
                 on_output=on_output,
                 deadline=deadline,
@@ -89,15 +89,31 @@ def _workspace(command: str) -> Workspace:
 
 
 def _prepare(
-    workspace: Workspace, plan: PinPlan, code: str, envelope: Envelope, command: str, buffers: BufferAccess
+    workspace: Workspace,
+    plan: PinPlan,
+    code: str,
+    surroundings: Surroundings | None,
+    command: str,
+    buffers: BufferAccess,
 ) -> str:
     """Write inputs and script; return the path of the script."""
     try:
         variables = write_pins(plan, workspace.directory, buffers)
-        text = script_text(code, variables, envelope.env)
+        text = script_text(code, variables, surroundings)
         return workspace.add_script(text, name=SCRIPT_NAME, taken=SCRIPT_NAME in plan.files)
     except OSError as exc:
         raise _system_failure(exc, command) from exc
+
+
+def _command(script: str, directory: str, surroundings: Surroundings | None) -> list[str]:
+    """Return the argument list that executes the script, in the container image if there is one."""
+    image = surroundings.resolved.image if surroundings is not None else None
+    if image is None:
+        return [_BASH, script]
+    from seamless.transformer.environments.container import inside
+
+    beside = [f"{script}:{script}:ro"] if os.path.isabs(script) else []
+    return inside(image, [_BASH, script], directory, binds=beside)
 
 
 def _collect(workspace: Workspace, celltype: str, done: Finished, command: str, buffers: BufferAccess) -> Checksum:
@@ -117,13 +133,13 @@ def write_job_directory(
 
     Raises as run_bash does before the execution, and FileExistsError if there is a `transform.sh` already.
     """
-    check_environment(envelope.env)
+    surroundings = check_environment(envelope.env)
     code = _code(transformation, buffers)
     plan = plan_pins(transformation, envelope.pins, buffers)
     if SCRIPT_NAME in plan.files:
         raise ValueError(f"pin {SCRIPT_NAME!r}: a job directory has its own file of that name; rename the input")
     os.makedirs(directory, exist_ok=True)
-    text = script_text(code, write_pins(plan, directory, buffers), envelope.env)
+    text = script_text(code, write_pins(plan, directory, buffers), surroundings)
     write_script(os.path.join(directory, SCRIPT_NAME), text)
 
 

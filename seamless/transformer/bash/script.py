@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seamless.errors import SeamlessStreamTransformationError
+
+if TYPE_CHECKING:
+    from seamless.transformer.environments.resolved import Resolved
 
 SCRIPT_NAME = "transform.sh"
 
@@ -19,81 +22,82 @@ _HEADER = """set -u -e
 trap 'kill $(jobs -pr) 2>/dev/null || :' EXIT
 """
 
-_KNOWN = frozenset(("which", "conda", "conda_environment", "powers", "docker"))
+
+class Surroundings(NamedTuple):
+    """The environment of a command, found on this machine. `profile`: the conda.sh that activates; None: no need."""
+
+    resolved: Resolved
+    profile: str | None
 
 
-def script_text(code: str, variables: Mapping[str, str], environment: Mapping[str, Any] | None = None) -> str:
-    """Return the whole script. `variables`: words of bash, already quoted, by name. `environment`: low-level form.
-
-    Raises SeamlessStreamTransformationError if the environment asks for something that cannot be had.
-    """
+def script_text(code: str, variables: Mapping[str, str], surroundings: Surroundings | None = None) -> str:
+    """Return the whole script. `variables`: words of bash, already quoted, by name."""
     exports = "".join(f"export {name}={variables[name]}\n" for name in sorted(variables))
-    return f"#!/bin/bash\n{exports}{_HEADER}{_activation(environment or {})}{code}\n"
+    return f"#!/bin/bash\n{exports}{_HEADER}{_activation(surroundings)}{code}\n"
 
 
-def check_environment(environment: Mapping[str, Any] | None) -> None:
-    """Refuse an environment that cannot be honoured here, before anything is written.
+def check_environment(environment: Mapping[str, Any] | None) -> Surroundings | None:
+    """Return the environment in low-level form as it is found here, before anything is written; None without one.
 
-    Raises SeamlessStreamTransformationError.
+    Raises SeamlessStreamTransformationError for one that cannot be honoured.
     """
-    given = {key: value for key, value in (environment or {}).items() if value}
-    for key in sorted(given):
-        if key not in _KNOWN:
-            _refuse(f"the environment asks for {key!r}, which is not known here")
-    if "docker" in given:
-        docker = given["docker"]
-        image = docker.get("name", docker) if isinstance(docker, Mapping) else docker
-        _refuse(
-            f"the environment asks for the container image {image!r}, and steps cannot be executed in containers here. "
-            "Remove the image from the environment, or name a conda environment instead"
-        )
-    if "powers" in given:
-        _refuse(f"the environment asks for powers {given['powers']!r}, and none are offered here")
-    if "conda" in given and "conda_environment" not in given:
-        _refuse(
-            "the environment gives a conda definition but no name: create the conda environment, then give its name "
-            "(set_conda_env)"
-        )
-    if "conda_environment" not in given:
-        _check_commands(given.get("which", ()))
+    if not environment:
+        return None
+    from seamless.transformer.environments.conda import prefix_of, wanted_name
+    from seamless.transformer.environments.errors import UnavailableError
+    from seamless.transformer.environments.resolved import resolve
+
+    try:
+        name = wanted_name(environment)
+        profile = None
+        if name is not None and not environment.get("docker"):
+            profile = _profile(is_known=prefix_of(name) is not None)
+        return Surroundings(resolve(environment, activated=profile is not None), profile)
+    except UnavailableError as exc:
+        raise SeamlessStreamTransformationError(str(exc)) from exc
 
 
-def _check_commands(commands: Any) -> None:
-    """Refuse if a command of `which` is not on PATH."""
-    import shutil
-
-    missing = [command for command in commands if shutil.which(command) is None]
-    if missing:
-        names = ", ".join(repr(command) for command in missing)
-        _refuse(
-            f"the environment asks for {'commands' if len(missing) > 1 else 'the command'} {names}, not found on PATH "
-            f"({os.environ.get('PATH', '')}). Install it, or correct the list 'which' of the environment"
-        )
-
-
-def _activation(environment: Mapping[str, Any]) -> str:
+def _activation(surroundings: Surroundings | None) -> str:
     """Return the lines that activate the conda environment and check for commands in it."""
-    name = environment.get("conda_environment")
-    if not name:
+    if surroundings is None or surroundings.resolved.name is None:
         return ""
-    profile = os.path.join(_conda_root(), "etc", "profile.d", "conda.sh")
-    # Activation scripts of conda packages read variables that may be unset.
-    lines = ["set +u", f"source {shlex.quote(profile)}", f"conda activate {shlex.quote(str(name))}", "set -u"]
-    for command in environment.get("which") or ():
-        message = f"the command {command!r} is not in the conda environment {str(name)!r}"
+    from seamless.transformer.environments.commands import parse
+    from seamless.transformer.environments.conda import ENTER
+
+    resolved, profile = surroundings
+    name = str(resolved.name)
+    if profile is not None:
+        # Activation scripts of conda packages read variables that may be unset.
+        lines = ["set +u", f"source {shlex.quote(profile)}", f"conda activate {shlex.quote(name)}", "set -u"]
+    else:
+        lines = [f"set -- {shlex.quote(str(resolved.prefix))} {shlex.quote(name)}", ENTER, "set -u"]
+    for item in () if resolved.commands else resolved.which:
+        command = parse(item).name
+        message = f"the command {command!r} is not in the conda environment {name!r}"
         lines.append(f"type -P {shlex.quote(command)} >/dev/null || {{ echo {shlex.quote(message)} >&2; exit 127; }}")
     return "\n".join(lines) + "\n"
 
 
-def _conda_root() -> str:
-    """Return the directory of the conda installation. Raises SeamlessStreamTransformationError."""
+def _profile(*, is_known: bool) -> str | None:
+    """Return the file that defines `conda activate`; None if it is not needed, because the environment `is_known`.
+
+    Raises UnavailableError.
+    """
     root = os.environ.get("CONDA_ROOT")
     if not root:
+        if is_known:
+            return None
         root = _ask_conda()
-    if root and os.path.isfile(os.path.join(root, "etc", "profile.d", "conda.sh")):
-        return root
-    found = f"{root} has no etc/profile.d/conda.sh" if root else "'conda info --base' gives none"
-    _refuse(
+    from seamless.transformer.environments.conda import PROFILE
+    from seamless.transformer.environments.errors import refuse
+
+    profile = os.path.join(root, PROFILE) if root else ""
+    if os.path.isfile(profile):
+        return profile
+    if is_known:
+        return None
+    found = f"{root} has no {PROFILE}" if root else "'conda info --base' gives none"
+    refuse(
         f"Cannot activate conda environment: could not determine conda root directory ({found}). "
         "Set CONDA_ROOT to the directory of the conda installation"
     )
@@ -111,7 +115,3 @@ def _ask_conda() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return os.fsdecode(answer.stdout).strip() if answer.returncode == 0 else ""
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise SeamlessStreamTransformationError(reason + ".\n")

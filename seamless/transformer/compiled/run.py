@@ -74,10 +74,6 @@ def run_compiled(
     `envelope.timeout` counts from the beginning of the call: a build has a limit of its own. Raises CompiledFailure,
     BuildError, what `buffers` raises, and ValueError, TypeError, OverflowError for inputs that do not fit.
     """
-    if envelope.env:
-        from seamless.transformer.environment import check_python_environment
-
-        check_python_environment(envelope.env)
     if host is None:
         from seamless.transformer.compiled.forkserver import fork_server
 
@@ -98,6 +94,10 @@ def run_compiled(
     except (TypeError, ValueError) as exc:
         _fail(answer, TypeError(f"the result cannot be stored with celltype '{celltype}': {exc}"))
     compilation = _described(made, maxima, waited)
+    if envelope.record:
+        from seamless.transformer.recording.context import links_of
+
+        compilation["links"] = links_of(made.module.path)
     return CompiledResult(result, answer.stdout, answer.stderr, answer.usage, compilation)
 
 

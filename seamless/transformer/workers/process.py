@@ -234,6 +234,7 @@ class WorkerProcess:
         except BaseException as exc:  # noqa: BLE001  whatever a step does, it is the step that fails
             result, usage, error = None, None, pack_error(exc)
             buffers.added.clear()
+            self._meter.stop()  # what it has used must not count for the next one
         finally:
             if undo is not None:
                 undo()

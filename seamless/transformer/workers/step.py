@@ -18,7 +18,8 @@ Packed = tuple[dict[str, Any], str, "tuple[Any, ...] | bytes"]
 def pack_step(transformation: Mapping[str, Any], tf: Checksum, envelope: Envelope) -> Packed:
     """Return a step as plain values. Raises what pickle raises for an envelope that it cannot take."""
     fields = tuple([getattr(envelope, name) for name in _FIELDS])
-    return dict(transformation), tf.hex(), fields if is_plain(fields) else pickle.dumps(envelope, 5)
+    plain = all([type(field) in _PLAIN or is_plain(field) for field in fields])  # noqa: C419  twice as fast as a generator
+    return dict(transformation), tf.hex(), fields if plain else pickle.dumps(envelope, 5)
 
 
 def unpack_step(packed: Packed) -> tuple[dict[str, Any], Checksum, Envelope]:
@@ -34,5 +35,8 @@ def is_plain(value: Any) -> bool:
     if kind in _PLAIN:
         return True
     if kind is dict:
-        return all(is_plain(key) and is_plain(item) for key, item in value.items())
+        for key, item in value.items():
+            if type(key) not in _PLAIN or (type(item) not in _PLAIN and not is_plain(item)):
+                return False
+        return True
     return (kind is tuple or kind is list) and all(map(is_plain, value))

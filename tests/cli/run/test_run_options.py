@@ -9,9 +9,10 @@ from seamless.errors import UsageError
 
 
 def given(*argv: str) -> dict[str, object]:
-    """Return what `argv` sets, without the command."""
+    """Return what `argv` sets, without the command and the words themselves."""
     options = vars(parse_options(argv))
     options.pop("command")
+    assert options.pop("argv") == argv
     return options
 
 
@@ -65,6 +66,10 @@ def test_options_end_at_the_first_word_that_is_none(argv: list[str], command: li
         (["--undo", "--purge"], {"undo": True, "purge": True}),
         (["--timeout", "1.5"], {"timeout": 1.5}),
         (["--force"], {"force": True}),
+        (["--qsub"], {"qsubmit": True}),
+        (["--queue", "gpu"], {"queue": "gpu"}),
+        (["--detach"], {"detach": True}),
+        (["--dry", "--write-remote-job", "d"], {"dry": "quiet", "remote_job": "d"}),
     ],
 )
 def test_an_option_sets_its_value_and_nothing_else(argv: list[str], expected: dict[str, object]) -> None:
@@ -87,6 +92,11 @@ def test_options_given_once_do_not_show_up_in_later_runs() -> None:
     [
         (["-j", "d", "cat"], ["-j/--write-job requires --dry"]),
         (["--upload", "cat"], ["--upload requires --dry"]),
+        (["--write-remote-job", "d", "cat"], ["--write-remote-job requires --dry"]),
+        (["--qsubmit", "--dry", "cat"], ["--qsubmit and --dry cannot be used together"]),
+        (["--qsubmit", "--queue", "q", "cat"], ["--qsubmit and --queue cannot be used together"]),
+        (["--detach", "--dry", "cat"], ["--detach and --dry cannot be used together"]),
+        (["--detach", "--json", "cat"], ["--detach and --json cannot be used together"]),
         (["-c", "cat", "a.txt"], ["Unquote requires a single argument", "-c"]),
         (["--node", "n", "cat"], ["--node is only supported for remote daskserver execution"]),
         (["--purge", "cat"], ["--purge requires --undo"]),
@@ -114,8 +124,6 @@ def test_a_contradiction_is_refused(argv: list[str], mentions: list[str]) -> Non
         (["--primary", "0", "cat"], "number from 1"),
         (["--timeout", "nan", "cat"], "seconds"),
         (["--dry=never", "cat"], "never"),
-        (["--qsubmit", "cat"], "--qsubmit"),
-        (["--write-remote-job", "d", "cat"], "--write-remote-job"),
     ],
 )
 def test_what_cannot_be_parsed_is_answered_on_stderr_with_exit_2(

@@ -402,6 +402,8 @@ def test_an_image_that_others_can_write_is_refused(
         {"binds": [{}]},
         {"env": {"TZ": "a\nb"}},
         {"fakeroot": True},
+        {"submit": "host"},
+        {"submit_binds": ["/etc/slurm"]},
     ],
 )
 def test_nothing_in_an_image_replaces_code_or_opens_directories(

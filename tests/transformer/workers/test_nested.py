@@ -51,20 +51,20 @@ def test_one_worker_is_enough_for_steps_in_steps_in_steps(workers):
 
 
 def test_a_very_deep_chain_is_executed_in_a_bounded_number_of_processes(workers, tmp_path, monkeypatch):
-    (tmp_path / "countdown.py").write_text(
+    (tmp_path / "deep_countdown.py").write_text(
         "from seamless.transformer import direct\n"
         "@direct\n"
         "def step(n, path):\n"
         "    import os, sys\n"
         "    sys.path.insert(0, path)\n"
-        "    import countdown\n"
-        "    below = [] if n == 0 else countdown.step(n - 1, path)\n"
+        "    import deep_countdown\n"
+        "    below = [] if n == 0 else deep_countdown.step(n - 1, path)\n"
         "    return [*below, os.getpid()]\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import countdown
+    import deep_countdown
 
-    found = countdown.step(60, str(tmp_path))
+    found = deep_countdown.step(60, str(tmp_path))
     assert len(found) == 61
     assert len(set(found)) <= workers._slots.most
 

@@ -1,0 +1,1 @@
+"""Benchmarks of the worker processes: `python -m benchmarks.workers`."""

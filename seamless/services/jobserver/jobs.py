@@ -1,0 +1,241 @@
+"""The jobs of a server: each transformation that is waiting, running or was executed lately, and who wants it.
+
+Lives in the event loop. A job goes on when its clients have gone; it ends early when the last of those who have
+named themselves takes the request back, or when somebody cancels the transformation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict, deque
+from typing import Any
+
+from seamless.checksum import Checksum
+from seamless.services.jobserver.requests import JobRequest, RefusedError
+from seamless.transformer import runner
+from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.submission import Submission
+
+_REMEMBERED = 1000  # jobs that have ended
+_OUTPUT = 1 << 20  # bytes of live output that wait for a client
+_STILL_THE_SAME = 2.0  # seconds in which the repetition of a failed request gets the same answer
+_MOST_REPETITIONS = 4
+_OUTPUTS_KEPT = 32 << 20  # bytes of captured output in jobs that have ended
+
+
+class Job:
+    """One execution."""
+
+    def __init__(self, request: JobRequest, submission: Submission):
+        self.tf, self.submission = request.tf, submission
+        self.command = request.command or request.name
+        self.clients: set[str] = set()  # requests that want it
+        self.anonymous = False  # whether somebody wants it who has no name, and so cannot lose interest
+        self.outcome: Outcome | None = None
+        self.created, self.finished = time.time(), 0.0
+        self.repetitions = 0
+        self.live = False
+        self._pieces: deque[tuple[str, bytes]] = deque()
+        self._first, self._size = 0, 0  # number of the first piece, bytes of all
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self.outcome is not None
+
+    @property
+    def status(self) -> str:
+        """One of queued, running, done, failed, canceled."""
+        if self.outcome is None:
+            return "queued" if self.submission.idle.is_set() else "running"
+        return "canceled" if self.outcome.canceled else "done" if self.outcome.result is not None else "failed"
+
+    def add(self, request: JobRequest) -> None:
+        """Count one more who wants it."""
+        if request.request is None:
+            self.anonymous = True
+        else:
+            self.clients.add(request.request)
+        self.live = self.live or request.live
+
+    def wanted_by(self, name: str | None) -> bool:
+        """Tell whether this request is one of those that want it."""
+        return name is None or name in self.clients
+
+    # --- output -------------------------------------------------------------------------------
+
+    def add_output(self, stream: str, data: bytes) -> None:
+        """Keep a piece of live output; the oldest are lost if nobody fetches them."""
+        if not self.live:
+            return
+        self._pieces.append((stream, data))
+        self._size += len(data)
+        while self._size > _OUTPUT and len(self._pieces) > 1:
+            self._size -= len(self._pieces.popleft()[1])
+            self._first += 1
+        self.notify()
+
+    def output(self, start: int) -> tuple[list[tuple[str, bytes]], int]:
+        """Return the pieces from number `start` on as far as they are still there, and the number of the first."""
+        first = max(start, self._first)
+        return list(self._pieces)[first - self._first :], first
+
+    def has_output(self, start: int) -> bool:
+        """Tell whether there are pieces from that number on."""
+        return self._first + len(self._pieces) > start
+
+    # --- waiting ------------------------------------------------------------------------------
+
+    def notify(self) -> None:
+        """Wake who waits."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def changed(self, seconds: float) -> None:
+        """Wait for the next notification, but not for longer than that."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(waiter, seconds)
+        finally:
+            self._waiters.discard(waiter)
+
+
+class Jobs:
+    """All jobs. `most`: how many may be unfinished."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self.executed = self.cached = self.failed = self.canceled = self.joined = self.refused = 0
+        self._jobs: OrderedDict[Checksum, Job] = OrderedDict()
+        self._unfinished: dict[Submission, Job] = {}
+        self._kept_output = 0
+
+    def __len__(self) -> int:
+        return len(self._unfinished)
+
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that wait or run, in the order in which they came."""
+        return list(self._unfinished.values())
+
+    def get(self, tf: Checksum) -> Job | None:
+        """Return the job of a transformation: the present one, else the last one as far as it is remembered."""
+        return self._jobs.get(tf)
+
+    def answered(self, request: JobRequest) -> Job | None:
+        """Return the job that has answered this very request before, or None.
+
+        Clients of the reference repeat a request at once when the step has failed.
+        """
+        job = self._jobs.get(request.tf)
+        if job is None or not job.done:
+            return None
+        if request.request is not None:
+            return job if request.request in job.clients else None
+        if job.status != "failed" or not job.anonymous or job.repetitions >= _MOST_REPETITIONS:
+            return None
+        if time.time() - job.finished > _STILL_THE_SAME:
+            return None
+        job.repetitions += 1
+        return job
+
+    def submit(self, request: JobRequest, envelope: Envelope) -> Job:
+        """Return the job for a request: the one that is under way, or a new one. Raises RefusedError."""
+        present = self._jobs.get(request.tf)
+        if (present is None or present.done) and len(self._unfinished) >= self.most:
+            self.refused += 1
+            raise RefusedError(429, f"the queue is full: {len(self._unfinished)} transformations", retry_after=1)
+        loop = asyncio.get_running_loop()
+        late: list[Job] = []
+
+        def on_output(stream: str, data: bytes) -> None:
+            if late:
+                _in_loop(loop, late[0].add_output, stream, data)
+
+        try:
+            submission = runner.submit(
+                request.transformation, request.tf, envelope, on_output=on_output, refresh=request.refresh
+            )
+        except RuntimeError as exc:
+            raise RefusedError(409, str(exc)) from None
+        job = self._unfinished.get(submission)
+        if job is not None:
+            submission.leave()  # the job wants it once, however many want the job
+            self.joined += 1
+            job.add(request)
+            return job
+        job = Job(request, submission)
+        job.add(request)
+        late.append(job)
+        self._jobs[request.tf] = job
+        self._jobs.move_to_end(request.tf)
+        self._unfinished[submission] = job
+        submission.add_done_callback(lambda outcome: _in_loop(loop, self._finish, job, outcome))
+        submission.start()
+        return job
+
+    def leave(self, job: Job, name: str) -> bool:
+        """Take a request back; the job ends if nobody else wants it. False if it did not want it (any more)."""
+        if name not in job.clients or job.done:
+            return False
+        job.clients.discard(name)
+        if not job.clients and not job.anonymous:
+            job.submission.leave()
+        job.notify()
+        return True
+
+    def cancel(self, job: Job) -> bool:
+        """End a job, whoever wants it. False if it had ended."""
+        return not job.done and job.submission.cancel()
+
+    def cancel_all(self) -> None:
+        """End every job."""
+        for job in self.unfinished():
+            job.submission.cancel()
+
+    def notify(self) -> None:
+        """Wake everybody who waits."""
+        for job in self.unfinished():
+            job.notify()
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        outcome.kept = []  # the buffers are where they belong
+        job.outcome, job.finished = outcome, time.time()
+        self._unfinished.pop(job.submission, None)
+        self._count(outcome)
+        self._kept_output += _output_size(job)
+        job.notify()
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        while len(self._jobs) > len(self._unfinished) + _REMEMBERED or self._kept_output > _OUTPUTS_KEPT:
+            oldest = next((tf for tf, job in self._jobs.items() if job.done), None)
+            if oldest is None:
+                return
+            self._kept_output -= _output_size(self._jobs.pop(oldest))
+
+    def _count(self, outcome: Outcome) -> None:
+        if outcome.canceled:
+            self.canceled += 1
+        elif outcome.result is None:
+            self.failed += 1
+        elif outcome.cached:
+            self.cached += 1
+        else:
+            self.executed += 1
+
+
+def _output_size(job: Job) -> int:
+    outcome = job.outcome
+    return 0 if outcome is None else len(outcome.stdout) + len(outcome.stderr)
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, function: Any, *arguments: Any) -> None:
+    """Call a function in the event loop, from any thread; at the end of the server there is none."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
