@@ -196,7 +196,8 @@ def _clear_up(queue: str, journal: Journal, logs: str, display: Display) -> None
             display.message(0, f"ended {orphans} commands that a killed server had left")
     if not os.path.exists(queue):  # the file was finished, or taken away: what is known of it does not count any more
         journal.clear()
-        _remove_logs(logs, None)
+    if not os.path.exists(queue) or not servers:
+        _remove_logs(logs, None)  # of an earlier queue
 
 
 def _announce(

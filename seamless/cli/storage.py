@@ -90,6 +90,7 @@ def _configured(names: list[str | None], local: bool, queue: str) -> Storage | l
     import warnings
 
     from seamless.config import change_stage, load, set_overrides
+    from seamless.config.activation import configure_records
 
     overrides = {key: name for key, name in zip(("project", "subproject"), names[:2], strict=True) if name}
     if local:
@@ -108,6 +109,7 @@ def _configured(names: list[str | None], local: bool, queue: str) -> Storage | l
         if config.cluster is not None or getattr(warning.message, "code", "") not in FINE_WITHOUT_CLUSTER:
             print(f"warning: {warning.message}", file=sys.stderr)
     if config.cluster is None or not config.persistent:
+        configure_records(config)
         return [config.project, config.subproject, config.stage, config.substage]
     change_stage()
     return _active(f"cluster '{config.cluster}'")

@@ -32,7 +32,7 @@ def no_launch() -> bool:
     return os.environ.get("SEAMLESS_NO_LAUNCH", "").strip().lower() not in ("", "0", "false", "no")
 
 
-REMOTE_BACKENDS = ("jobserver",)  # services that execute, as far as there is an executor for them
+REMOTE_BACKENDS = ("jobserver", "daskserver", "pure_daskserver")  # services that execute, as far as there is an executor for them
 
 
 class Activation:
@@ -60,6 +60,7 @@ class Activation:
             refuse_unsupported(config)
             self._activate(config)
             _configure_execution(config)
+        configure_records(config)
         self.active = names
 
     def _forbid(self, needed: bool) -> None:
@@ -133,11 +134,17 @@ def connect_wiring(config: ResolvedConfig) -> None:
 
         return launch_dict(config, "jobserver", **scope)
 
+    def configure_daskserver(mode: str, **scope: Any) -> dict[str, Any]:
+        from seamless.config.description import launch_dict
+
+        return launch_dict(config, "daskserver", **scope)
+
     selected = (config.cluster, config.project, config.subproject, config.stage, config.substage)
     wiring.connect(
         hashserver=configure(hashserver),
         database=configure(database),
         jobserver=configure_jobserver,
+        daskserver=configure_daskserver,
         current=lambda: selected,
     )
 
@@ -166,11 +173,21 @@ def _configure_execution(config: ResolvedConfig) -> None:
 
         connect_wiring(config)
         wiring.jobserver = partial(_activate_jobserver, config)
+    if "seamless.remote.daskserver_remote" in sys.modules:
+        from seamless.remote import daskserver_remote
+
+        daskserver_remote.deactivate()
+    if backend in ("daskserver", "pure_daskserver"):
+        from seamless.remote.wiring import wiring
+
+        connect_wiring(config)
+        wiring.daskserver = partial(_activate_daskserver, config, pure=backend == "pure_daskserver")
     if backend is not None or "seamless.transformer.executors" in sys.modules:
         from seamless.transformer.executors import use_remote
 
         cluster = config.selected_cluster
-        use_remote(backend, None if cluster is None else cluster.workers)
+        # Programs use a daskserver without stores themselves: their steps are executed in this process.
+        use_remote(None if backend == "pure_daskserver" else backend, None if cluster is None else cluster.workers)
 
 
 def _activate_jobserver(config: ResolvedConfig) -> None:
@@ -182,11 +199,31 @@ def _activate_jobserver(config: ResolvedConfig) -> None:
     jobserver_remote.activate(record=config.record)
 
 
+def _activate_daskserver(config: ResolvedConfig, *, pure: bool) -> None:
+    from seamless.remote import daskserver_remote
+
+    if pure:
+        from seamless.config.description import launch_dict
+
+        daskserver_remote.activate_pure(launch_dict(config, "pure_daskserver"))
+    else:
+        daskserver_remote.activate()
+
+
 def remote_backend(config: ResolvedConfig) -> str | None:
     """Return which service executes transformations: jobserver, daskserver or pure_daskserver; None if none does."""
     if config.execution != "remote":
         return None
     return config.remote_effective if config.persistent else "pure_daskserver"
+
+
+def configure_records(config: ResolvedConfig) -> None:
+    """Have minimal or full records written, as the configuration says."""
+    if not config.record and "seamless.transformer.recording.mode" not in sys.modules:
+        return
+    from seamless.transformer.recording.mode import RecordMode, recording
+
+    recording.mode = RecordMode(config.record, config.cluster, config.queue, config.node)
 
 
 def _refuse_to_launch(_: Session) -> None:

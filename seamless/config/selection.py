@@ -90,8 +90,11 @@ def select_persistent(persistent: bool | None) -> None:
 
 
 def select_record(record: bool | None) -> None:
-    """Select whether full execution records are written."""
+    """Select whether full execution records are written; that of the next execution is."""
+    from seamless.config.activation import configure_records
+
     _select("record", record)
+    configure_records(context.current())
 
 
 def select_node(node: str | None) -> None:

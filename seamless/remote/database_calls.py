@@ -62,9 +62,14 @@ def _done(got: Answer) -> bool:
     return True
 
 
-def _kept(got: Answer) -> bool:
-    """False for 409: another result is stored."""
-    return False if got.status == 409 else _done(got)
+def _kept(got: Answer) -> bool | None:
+    """False if another result is stored; None if the server does not tell."""
+    if got.status == 409:
+        return False
+    if got.status == 200 and got.text in ("KEPT", "KEPT ANOTHER"):
+        return got.text == "KEPT"
+    _done(got)
+    return None
 
 
 def _written(got: Answer) -> bool:
@@ -130,8 +135,8 @@ def get_result(transformation: Checksum) -> Call:
 
 
 def set_result(transformation: Checksum, result: Checksum) -> Call:
-    """Keep a result; False if the server says that it keeps another one."""
-    return _put(_kept, type="transformation", checksum=transformation.hex(), value=result.hex())
+    """Keep a result; False if the server keeps another one, None if it does not tell."""
+    return _put(_kept, type="transformation", checksum=transformation.hex(), value=result.hex(), told=True)
 
 
 def get_transformations(result: Checksum) -> Call:

@@ -143,8 +143,10 @@ async def get_irreproducible_records(tf_checksum: Checksum, result: Checksum | N
 async def set_transformation_result(tf_checksum: Checksum, result_checksum: Checksum) -> bool:
     """Keep the result; True if every database that is written to has it now, False if one keeps another."""
     kept = await _all(lambda: calls.set_result(tf_checksum, result_checksum))
-    stored = await _all(lambda: calls.get_result(tf_checksum))
-    return all(kept) and all(result == result_checksum for result in stored)
+    if None not in kept:
+        return all(kept)
+    stored = await _all(lambda: calls.get_result(tf_checksum))  # a server does not tell
+    return False not in kept and all(result == result_checksum for result in stored)
 
 
 async def set_execution_record(tf_checksum: Checksum, result_checksum: Checksum, record: dict[str, Any]) -> bool:

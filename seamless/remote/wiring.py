@@ -24,6 +24,7 @@ class Wiring:
         self.jobserver: Callable[[], None] | None = (
             None  # activates the client of the configured one, when it is needed
         )
+        self.daskserver: Callable[[], None] | None = None  # the same
         self.on_mismatch: str | None = None  # what a program has asked for; None: what the environment says
 
     def connect(self, *, current: Callable[[], Sequence[Any]], **configure: Configure) -> None:
@@ -33,7 +34,8 @@ class Wiring:
 
     def disconnect(self) -> None:
         """Forget the functions."""
-        self._configure, self._current, self.on_mismatch, self.jobserver = {}, None, None, None
+        self._configure, self._current, self.on_mismatch = {}, None, None
+        self.jobserver = self.daskserver = None
 
     def launch_dict(
         self, service: str, mode: str, *, cluster: str, project: str, subproject: str, stage: str, **more: str

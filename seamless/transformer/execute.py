@@ -46,7 +46,7 @@ def execute(
     on_output: OutputHandler | None = None,
     canceled: threading.Event | None = None,
 ) -> Execution:
-    """Run one transformation, in this process or in one started for it. Raises StepError, CacheMissError, StoreError."""
+    """Run one transformation, here or in a process started for it. Raises StepError, CacheMissError, StoreError."""
     if not envelope.record:
         return _execute(transformation, tf, envelope, buffers, on_output, canceled)
     from seamless.transformer.recording.site import Site
@@ -77,9 +77,7 @@ def _execute(
 
         resolved = resolve(envelope.env)
         if needs_process(envelope.env):
-            return execute_isolated(
-                transformation, envelope, buffers, resolved, on_output=on_output, canceled=canceled
-            )
+            return execute_isolated(transformation, envelope, buffers, resolved, on_output=on_output, canceled=canceled)
     if language == "python":
         return _execute_python(transformation, tf, envelope, buffers, on_output)
     if language == "bash":

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from seamless.transformer.submission import Submission
 
 
+def has_own_process(transformation: Mapping[str, Any], envelope: Envelope) -> bool:
+    """Tell whether a step is executed in a process started for it, which can be ended without ending this one."""
+    if transformation.get("__language__") != "python":
+        return True
+    if not envelope.env:
+        return False
+    from seamless.transformer.environments.isolated import needs_process
+
+    return needs_process(envelope.env)
+
+
 class Cancelation(threading.Event):
     """An event that also calls who must know at once that it was set."""
 
@@ -78,6 +89,8 @@ class ExecutionAnswer:
     compilation: dict[str, Any] | None = None  # of a compiled step: how its code was made, for the record
     mode: str = "process"  # execution_mode of the record
     remote_target: str | None = None  # of the record
+    site: dict[str, Any] | None = None  # what a full record needs of where it was executed
+    retry_count: int = 0  # how often its process had died before
 
 
 class Executor(Protocol):
@@ -118,7 +131,7 @@ class InProcess:
             on_output=request.on_output,
             canceled=request.canceled,
         )
-        return ExecutionAnswer(done.result, done.stdout, done.stderr, done.usage, done.compilation)
+        return ExecutionAnswer(done.result, done.stdout, done.stderr, done.usage, done.compilation, site=done.site)
 
 
 class Parent(Protocol):

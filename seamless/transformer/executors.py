@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "jobserver": "seamless.transformer.jobserver",
+    "daskserver": "seamless.transformer.daskserver",
 }
 
 

@@ -57,4 +57,5 @@ class Outcome:
     stdout: bytes = b""  # captured output (bounded: the first and last part)
     stderr: bytes = b""
     usage: Usage = field(default_factory=Usage)
+    record: dict[str, Any] | None = None  # the full record, if it was executed here in record mode
     kept: list[Any] = field(default_factory=list)  # buffers that must outlive the execution: the result, its leaves

@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
 from seamless.cache.access import Buffers
@@ -28,7 +29,11 @@ from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, se
 from seamless.transformer.inputs import inputs_in_memory
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
 from seamless.transformer.pool import pool
+from seamless.transformer.recording.mode import PROBE, recording
 from seamless.transformer.submission import Submission
+
+if TYPE_CHECKING:
+    from seamless.transformer.buckets.probe import Required
 
 _running: dict[Checksum, Submission] = {}
 _running_lock = threading.Lock()
@@ -240,9 +245,17 @@ def _perform(submission: Submission) -> Outcome:
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
         kept_there = seam.keeps(envelope)
+        if not kept_there and PROBE in envelope.pins:
+            return _probe(submission)
         with contextlib.nullcontext() if kept_there else _claims(submission) as result:
             if result is not None:
                 return Outcome(tf, result=result, cached=True)
+            buckets = None
+            if recording.mode.record and not kept_there:
+                from seamless.transformer.recording.full import prepare
+
+                buckets = prepare(envelope.env)
+                envelope = replace(envelope, record=True)
             request = ExecutionRequest(
                 submission.transformation,
                 tf,
@@ -255,10 +268,11 @@ def _perform(submission: Submission) -> Outcome:
             done = seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
-            if kept_there:
+            record = None
+            if not kept_there:
+                record = _keep(submission, done, buffers, buckets)
+            elif PROBE not in envelope.pins:
                 _note_kept(submission, done, buffers)
-            else:
-                _keep(submission, done, buffers)
     except StepError as exc:
         return _failure(submission, exc, exc.stdout, exc.stderr)
     except TransformationError as exc:
@@ -277,11 +291,34 @@ def _perform(submission: Submission) -> Outcome:
         text = f"{type(exc).__name__}: an input of the transformation cannot be read: {exc}\n"
         return Outcome(tf, error=text + _where(submission, exc), original=exc)
     kept = list(buffers.added.values())
-    return Outcome(tf, result=done.result, stdout=done.stdout, stderr=done.stderr, usage=done.usage, kept=kept)
+    return Outcome(
+        tf,
+        result=done.result,
+        stdout=done.stdout,
+        stderr=done.stderr,
+        usage=done.usage,
+        record=record,
+        kept=kept,
+    )
 
 
-def _keep(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
-    """Make the result, and what is needed to compute it again, durable; then make it known."""
+def _probe(submission: Submission) -> Outcome:
+    """Have the buckets of this machine up to date instead of executing; the result, kept by nobody, says which."""
+    from seamless.transformer.recording.probing import probe
+
+    report = probe(submission.envelope)
+    checksum = report.get_checksum()
+    get_buffer_cache().tempref(checksum, buffer=report, scratch=True)
+    return Outcome(submission.tf, result=checksum, kept=[report])
+
+
+def _keep(
+    submission: Submission, done: ExecutionAnswer, buffers: Buffers, buckets: Required | None
+) -> dict[str, Any] | None:
+    """Make the result, and what is needed to compute it again, durable; then make it known.
+
+    With the buckets for it, return the full record.
+    """
     tf, envelope = submission.tf, submission.envelope
     cache = get_buffer_cache()
     stores = session.writable_result_stores()
@@ -301,10 +338,18 @@ def _keep(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> No
             cache.tempref(checksum, buffer=buffer, scratch=True)
         _store_definition(submission)
         _note_members(submission, done, buffers)
-    _write_record(
-        submission, done, [s for s in stores if s.set_result(tf, done.result) or _replaced(s, tf, done.result)]
-    )
+    record = None
+    if buckets is not None:
+        from seamless.transformer.recording.full import full_record
+
+        record = full_record(submission.transformation, tf, envelope, done, buckets)
+        _write_with_record(submission, done, stores, record)
+    else:
+        _write_record(
+            submission, done, [s for s in stores if s.set_result(tf, done.result) or _replaced(s, tf, done.result)]
+        )
     memory.set_result(tf, done.result)
+    return record
 
 
 def _note_kept(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:
@@ -351,6 +396,22 @@ def _store_definition(submission: Submission) -> None:
         from seamless.cache.buffer_writer import get_writer
 
         get_writer().store(inputs_in_memory(submission.transformation))
+
+
+def _write_with_record(
+    submission: Submission, done: ExecutionAnswer, stores: list[ResultStore], record: dict[str, Any]
+) -> None:
+    """Write result and full record in one transaction: there is no result without its record. Raises StoreError."""
+    tf, result = submission.tf, done.result
+    for store in stores:
+        kept = store.get_result(tf)
+        if kept is not None and kept != result and not is_known(kept):
+            store.delete_result(tf)  # its buffer is gone: it would never be a hit
+            kept = None
+        if kept is None or kept == result:
+            store.set_record(tf, result, record)
+        else:
+            store.set_result(tf, result)  # the first one stays, and the attempt is noted
 
 
 def _write_record(submission: Submission, done: ExecutionAnswer, stores: list[ResultStore]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from importlib.metadata import distribution
@@ -30,6 +31,17 @@ class Images:
 
     def __init__(self, place: Path):
         self.place = place
+
+    @property
+    def mirror(self) -> str:
+        """The archive that the base was built from."""
+        return self.labels("base")["org.label-schema.usage.singularity.deffile.mirrorurl"]
+
+    def labels(self, name: str) -> dict[str, str]:
+        """Return the labels of an image."""
+        done = self.apptainer("inspect", "--json", "--labels", self.path(name))
+        found: dict[str, str] = json.loads(done.stdout)["data"]["attributes"]["labels"]
+        return found
 
     def path(self, name: str) -> Path:
         """Return the file of an image."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.conftest import run_page as run_page
 from tests.images.support import COMMANDS, IMAGES, ROOT, SERVICES, Images, Inhabitant
 from tests.integration.place import PROGRAM, Place, words_of
 
@@ -38,8 +39,7 @@ def test_a_package_that_is_not_the_locked_one_fails_the_test_of_an_image(images:
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_image_says_what_it_is_and_from_what(images: Images, name: str) -> None:
-    done = images.apptainer("inspect", "--json", "--labels", images.path(name))
-    labels = json.loads(done.stdout)["data"]["attributes"]["labels"]
+    labels = images.labels(name)
     assert labels["org.opencontainers.image.title"] == name
     assert labels["seamless.service"] == (name if name != "seamless" else "none")
     assert re.fullmatch(r"[0-9a-f]{64}", labels["seamless.input-digest"])
@@ -60,11 +60,15 @@ def test_all_images_have_the_packages_of_one_base(images: Images) -> None:
 def test_what_is_up_to_date_is_not_built_again_and_needs_no_network(images: Images) -> None:
     wheel = next((images.place / "wheels").glob("seamless-*.whl"))
     before = {path: path.stat().st_mtime_ns for path in images.place.glob("*.sif")}
-    mirror = images.apptainer("inspect", "--json", "--labels", images.path("base"))
-    url = json.loads(mirror.stdout)["data"]["attributes"]["labels"][
-        "org.label-schema.usage.singularity.deffile.mirrorurl"
+    words = [
+        sys.executable,
+        ROOT / "images" / "build.py",
+        "--output",
+        images.place,
+        "--mirror",
+        images.mirror,
+        "--offline",
     ]
-    words = [sys.executable, ROOT / "images" / "build.py", "--output", images.place, "--mirror", url, "--offline"]
     words += ["--wheel", wheel, *(word for name in IMAGES for word in ("--only", name))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -79,7 +83,7 @@ def test_a_project_is_begun_and_a_step_run_once_from_the_image(inhabitant: Inhab
     (inhabitant.home / "a.txt").write_text("b\na\n")
     inhabitant.run("seamless-init")
     line = f"echo ran >> {inhabitant.home}/count; sort a.txt"
-    assert [inhabitant.run("seamless-run", line) for _ in range(2)] == ["a\nb\n"] * 2
+    assert [inhabitant.run("seamless-run", "-i", "a.txt", "-c", line) for _ in range(2)] == ["a\nb\n"] * 2
     assert (inhabitant.home / "count").read_text() == "ran\n"
     assert list((inhabitant.home / "cache").glob("**/seamless.db"))
 
@@ -143,14 +147,15 @@ def place(images: Images, tmp_path: Path) -> Iterator[Place]:
     """A user whose hashserver and database run from pinned images."""
     place = Place(tmp_path)
     pinned = "".join(f"  {line}\n" for line in (images.place / "images.yaml").read_text().splitlines())
+    ports = "network_interface: 127.0.0.1, port_start: 49152, port_end: 65535"
     (place.home / ".seamless" / "clusters.yaml").write_text(
-        f"ws:\n  type: local\n  require_pinned_images: true\n{pinned}  frontends:\n"
+        f"ws:\n  type: local\n  workers: 1\n  require_pinned_images: true\n{pinned}  frontends:\n"
         f"    - hashserver: {{bufferdir: {place.store}, image: hashserver}}\n"
         f"      database: {{database_dir: {place.store}, image: seamless-database}}\n"
+        f"      jobserver: {{image: seamless-jobserver, {ports}}}\n"
     )
     yield place
-    for state in place.states():
-        subprocess.run(["kill", "-9", "--", f"-{state['pid']}"], capture_output=True, check=False)
+    place.kill()
 
 
 def settings() -> dict[str, str]:
@@ -161,20 +166,31 @@ def settings() -> dict[str, str]:
 
 def test_the_services_of_a_project_run_from_their_images_and_end_in_order(place: Place) -> None:
     line = place.counted("sort a.txt")
-    assert place.run("seamless-run", line, **settings()) == "a\nb\n"
+    assert place.run("seamless-run", "-i", "a.txt", "-c", line, **settings()) == "a\nb\n"
     pids = {state["pid"] for state in place.states()}
     assert len(pids) == 2
-    assert all(b"apptainer" in words_of(pid) for pid in pids)
+    assert all(b"apptainer" in words_of(pid).lower() for pid in pids)
     for state in place.states():
         assert state["meta"]["image"]["sha256"] == state["image"]["sha256"]
-    assert place.run("seamless-run", line, **settings()) == "a\nb\n"
+    assert place.run("seamless-run", "-i", "a.txt", "-c", line, **settings()) == "a\nb\n"
     assert place.ran == 1
     for path in list(place.records.glob("*.json")):
         assert "stopped" in place.run("rhl-stop", path.stem, **settings())  # no kill was required
     assert place.pids() == []
     assert {state["status"] for state in place.states()} == {"stale"}
-    assert place.run("seamless-run", line, **settings()) == "a\nb\n"
+    assert place.run("seamless-run", "-i", "a.txt", "-c", line, **settings()) == "a\nb\n"
     assert place.ran == 1
+
+
+def test_a_jobserver_executes_steps_in_its_image(place: Place) -> None:
+    place.write("seamless.profile.yaml", "- cluster: ws\n- execution: remote\n")
+    line = place.counted("cat /opt/seamless/requirements.lock | head -n 1")
+    for _ in range(2):
+        said = place.run("seamless-run", "-c", line, **settings())
+        assert said.startswith("# The Python packages of seamless-jobserver.sif.")
+    assert place.ran == 1
+    assert "stopped" in place.run("rhl-stop", next(place.records.glob("jobserver*.json")).stem, **settings())
+    assert place.pids("jobserver") == []
 
 
 def test_an_image_that_has_been_replaced_is_not_started(place: Place) -> None:
@@ -243,3 +259,18 @@ def test_a_program_in_an_image_submits_to_the_batch_system_outside(images: Image
     assert "sbatch is /opt/seamless/submit/sbatch" in done.stderr
     assert (tmp_path / "result").read_text() == f"outside in {done.stdout.strip()}\n"
     assert "Invalid job id x7" in done.stderr
+
+
+# --- the manual -----------------------------------------------------------------------------------
+
+
+def test_the_page_about_images_does_what_it_says(
+    images: Images, run_page: Callable[[str], list[str]], isolation: Path, tmp_path: Path
+) -> None:
+    (isolation / "images").symlink_to(images.place)
+    (tmp_path / "work" / "images").symlink_to(ROOT / "images")
+    # what this machine can reach; and the images that there are
+    known = " ".join(["--mirror", images.mirror, *(f"--only {name}" for name in IMAGES)])
+    text = (ROOT / "docs" / "howto" / "images.md").read_text(encoding="utf-8")
+    problems = run_page(text.replace("$ images/build.py", f"$ {sys.executable} images/build.py {known}"))
+    assert problems == [], "\n\n".join(problems)

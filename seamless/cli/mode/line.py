@@ -108,6 +108,15 @@ def word_end(text: str, i: int) -> int:
     return i
 
 
+def _pieces(word: str) -> Iterator[str]:
+    """Yield the parts of a word: quoted text, an expansion, or one character."""
+    i = 0
+    while i < len(word):
+        end = _piece_end(word, i)
+        yield word[i:end]
+        i = end
+
+
 def _piece_end(text: str, i: int) -> int:
     c = text[i]
     if c == "\\":
@@ -231,23 +240,25 @@ class Expansion:
         if "$" not in raw:
             return raw
         whole = self.whole or self.shell == "zsh"
+        pieces = list(_pieces(raw))
+        stays = pieces[0] == "~" or "{" in pieces  # bash expands ~ and braces before variables
         out: list[str] = []
-        i = 0
-        while i < len(raw):
-            end = _piece_end(raw, i)
-            piece = raw[i:end]
+        after_value = False
+        for piece in pieces:
+            stays = stays and not (piece == "/" and "{" not in pieces)
+            value = None
             if piece[0] == '"':
                 piece = '"' + self._within_double_quotes(piece[1:-1]) + '"'
-            elif piece[0] == "$" and piece[1:2] not in ("'", '"'):
+            elif piece[0] == "$" and piece[1:2] not in ("'", '"') and not stays:
                 value = self._value(piece)
                 if value is None:
                     piece = self._substitution(piece)
-                elif whole:
-                    piece = quote(value) if value or self.whole else ""
                 else:
-                    piece = split_value(value)
-            out.append(piece)
-            i = end
+                    piece = split_value(value) if not whole else quote(value) if value or self.whole else ""
+            elif after_value and piece in "#~":
+                piece = "\\" + piece  # it does not begin a word, whatever the value is
+            after_value = value is not None
+            _append(out, piece)
         return "".join(out)
 
     def _within_double_quotes(self, text: str) -> str:
@@ -262,7 +273,7 @@ class Expansion:
                     piece = self._substitution(piece)
                 else:
                     piece = "".join("\\" + c if c in '\\"$`' else c for c in value)
-            out.append(piece)
+            _append(out, piece)
             i = end
         return "".join(out)
 
@@ -279,6 +290,14 @@ class Expansion:
             return raw
         inner = raw[2:-1]
         return "$(" + "".join(replaced(inner, self.shell, self.environ, self.known | bound_names(inner))) + ")"
+
+
+def _append(out: list[str], piece: str) -> None:
+    """Append a piece of a word; braces around a variable before it, if it would prolong the name."""
+    if out and out[-1][0] == "$" and out[-1][1:2] in NAME_START and piece[:1] in NAME:
+        out[-1] = "${" + out[-1][1:] + "}"
+    if piece:
+        out.append(piece)
 
 
 def split_value(value: str) -> str:

@@ -24,10 +24,6 @@ _DOWNLOAD_DISABLED = (
     "Download disabled. Refuse to print output to screen: {option} needs a result target. "
     "Redirect the output ('... > FILE') or name a result with -cp."
 )
-_NO_CONTAINERS = (
-    "--docker {image}: this version cannot run a command in a container, and does not run it outside either. "
-    "Leave --docker out to run it here, or write the job with --dry -j DIR."
-)
 
 
 def run_command(options: Options, prog: str) -> int:
@@ -123,7 +119,7 @@ def _plan(run: Run) -> None:
             option = "--scratch" if options.scratch else "--no-download"
             raise UsageError(_DOWNLOAD_DISABLED.format(option=option))
         if image := run.plan.environment.get("docker_image"):
-            raise UsageError(_NO_CONTAINERS.format(image=image))
+            _check_image(image)
     _notices(run)
     run.inputs = hash_inputs(run.plan.inputs, run.messages)
     run.description = Description(run.plan, run.inputs)
@@ -160,6 +156,17 @@ def _refuse_existing(directory: str) -> None:
 
     if os.path.lexists(directory):
         raise UsageError(f"Output job directory '{directory}' already exists")
+
+
+def _check_image(image: str) -> None:
+    """Raise UsageError for the name of an image that can be none, before anything is done."""
+    import os
+
+    if "://" not in image and not image.startswith(("/", "~")) and not os.path.exists(image):
+        raise UsageError(
+            f"--docker {image}: there is no such file. Give the path of an image (.sif), or docker://{image} to have "
+            "it fetched; the command is not run outside of it."
+        )
 
 
 def _wait(run: Run) -> Callable[[str], None]:

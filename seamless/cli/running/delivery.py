@@ -23,7 +23,7 @@ def deliver(run: Run, result: Checksum) -> int:
     run.result = result
     if run.plan.targets:
         return _deliver_targets(run, result)
-    if not run.options.json and run.detachment is None:
+    if not run.options.json and (run.detachment is None or not run.detachment.left):
         print_result(run, result)
     elif run.wants_content and run.store.buffers.length(result) is None:
         raise CacheMissError(result)

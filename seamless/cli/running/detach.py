@@ -25,9 +25,14 @@ class Detachment:
         self._fd = fd
         self._log = ""
 
+    @property
+    def left(self) -> bool:
+        """Whether the caller has gone."""
+        return bool(self._log)
+
     def leave(self, run: Run) -> None:
         """Tell the caller that the execution begins; from now on everything that is printed goes to a log file."""
-        if self._fd < 0:
+        if self.left:
             return
         path = log_path(run)
         os.makedirs(os.path.dirname(path), exist_ok=True)

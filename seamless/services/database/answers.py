@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 Answer = tuple[int, str]
 
 OK: Answer = (200, "OK")
+KEPT: Answer = (200, "KEPT")  # to a client that asked to be told
+KEPT_ANOTHER: Answer = (200, "KEPT ANOTHER")
 NOT_FOUND: Answer = (404, f"ERROR: {requests.UNKNOWN_KEY}")
 NOT_ALLOWED: Answer = (405, "ERROR: Method not allowed")
 READ_ONLY: Answer = (405, f"ERROR: {requests.READ_ONLY}")

@@ -36,7 +36,7 @@ _GET: dict[str, dict[str, Schema]] = {
     "rev_expression": {},
 }
 _PUT: dict[str, dict[str, Schema]] = {
-    "transformation": {"value": _CHECKSUM},
+    "transformation": {"value": _CHECKSUM, "told": {"type": "boolean"}},
     "metadata": {"result": _CHECKSUM, "value": {"oneOf": [_OBJECT, _STRING]}},
     "irreproducible": {"result": _CHECKSUM},
     "buffer_info": {"value": _OBJECT},
@@ -47,7 +47,11 @@ _PUT: dict[str, dict[str, Schema]] = {
     "release": {"value": _HOLDER},
 }
 _RENEW = {"checksums": {"type": "array", "items": _CHECKSUM}, "value": _HOLDER, "seconds": _SECONDS}
-_OPTIONAL = {("get", "irreproducible"): {"result"}, ("put", "claim"): {"seconds", "wait", "despite"}}
+_OPTIONAL = {
+    ("get", "irreproducible"): {"result"},
+    ("put", "transformation"): {"told"},
+    ("put", "claim"): {"seconds", "wait", "despite"},
+}
 _PROBE_VALUE = {
     "bucket_checksum": _CHECKSUM,
     "captured_at": {"type": "string", "minLength": 1},

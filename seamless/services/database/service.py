@@ -194,6 +194,8 @@ class DatabaseService(Service):
             self.claims.end(write.transformation.hex())
             if outcome is not None:
                 return self._conflict(write)
+            if write.told:
+                return answers.KEPT
         return answers.OK
 
     def _conflict(self, write: SetResult) -> Answer:
@@ -205,7 +207,9 @@ class DatabaseService(Service):
             write.result.hex(),
             write.sender,
         )
-        return answers.OTHER_RESULT if self.strict else answers.OK
+        if self.strict:
+            return answers.OTHER_RESULT
+        return answers.KEPT_ANOTHER if write.told else answers.OK
 
     def _count_group(self, size: int) -> None:
         self.groups += 1

@@ -16,11 +16,15 @@ READ_ONLY_TYPES = frozenset({"protocol", "rev_transformations", "syntactic_to_se
 
 
 class SetResult(NamedTuple):
-    """Keep the result of a transformation. The text of `sender` is noted if another one is stored."""
+    """Keep the result of a transformation. The text of `sender` is noted if another one is stored.
+
+    `told`: the client wants to know which one is kept.
+    """
 
     transformation: Checksum
     result: Checksum
     sender: object = ""
+    told: bool = False
 
 
 Write = SetResult | Callable[[ResultDatabase], Any]
@@ -31,7 +35,8 @@ def prepare(request: Request, sender: object = "") -> Write:
     kind = request["type"]
     if kind == "transformation":
         name = requests.checksum(request)
-        return SetResult(name, requests.checksum(request, "value", requests.MALFORMED_RESULT), sender)
+        result = requests.checksum(request, "value", requests.MALFORMED_RESULT)
+        return SetResult(name, result, sender, request.get("told") is True)
     if kind == "delete":
         return _delete(requests.checksum(request), sender)
     preparer = WRITES.get(kind)

@@ -156,7 +156,7 @@ def _mxcsr() -> str | None:
     except (OSError, AttributeError):
         return None
     flags = 0x3F  # which exceptions have occurred: history, not state
-    return None if status else f"{int.from_bytes(environment[28:32], 'little') & ~flags:#06x}"
+    return None if status else f"{int.from_bytes(environment.raw[28:32], 'little') & ~flags:#06x}"
 
 
 def _driver() -> str | None:

@@ -79,9 +79,7 @@ def execute_isolated(
 # --- the request --------------------------------------------------------------------------------
 
 
-def _write_request(
-    directory: str, transformation: Mapping[str, Any], envelope: Envelope, buffers: Buffers
-) -> None:
+def _write_request(directory: str, transformation: Mapping[str, Any], envelope: Envelope, buffers: Buffers) -> None:
     for name in (INPUTS, RESULTS, "site", "tmp"):
         os.mkdir(os.path.join(directory, name))
     pins = {key: value for key, value in envelope.pins.items() if key.startswith("__") or key == "META__origins"}
@@ -102,9 +100,7 @@ def _write_request(
         json.dump(request, f, default=str)
 
 
-def _needed(
-    transformation: Mapping[str, Any], pins: Mapping[str, Any], buffers: Buffers
-) -> Iterator[Checksum]:
+def _needed(transformation: Mapping[str, Any], pins: Mapping[str, Any], buffers: Buffers) -> Iterator[Checksum]:
     """Yield the buffers that the step reads."""
     from seamless.celltypes import parse
     from seamless.checksum.calculate_checksum import TRIVIAL_CHECKSUMS
@@ -151,9 +147,7 @@ def _command(directory: str, transformation: Mapping[str, Any], resolved: Resolv
 # --- the answer ---------------------------------------------------------------------------------
 
 
-def _execution(
-    directory: str, done: Finished, envelope: Envelope, buffers: Buffers, resolved: Resolved
-) -> Execution:
+def _execution(directory: str, done: Finished, envelope: Envelope, buffers: Buffers, resolved: Resolved) -> Execution:
     from seamless.transformer.execute import Execution, StepError
 
     answer = _answer(directory)

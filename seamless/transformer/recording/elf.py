@@ -33,7 +33,12 @@ def _parsed(data: bytes) -> DynamicSection:
         return result
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     segments = _segments(data, wide, order)
-    entries = [entry for kind, offset, _, size in segments if kind == _DYNAMIC for entry in _entries(data, offset, size, wide, order)]
+    entries = [
+        entry
+        for kind, offset, _, size in segments
+        if kind == _DYNAMIC
+        for entry in _entries(data, offset, size, wide, order)
+    ]
     table = next((value for tag, value in entries if tag == _STRTAB), None)
     if table is None:
         return result

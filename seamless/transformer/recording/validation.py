@@ -109,7 +109,9 @@ def _hash(value: Any) -> str:
 
 def _roots(entries: Any, prefixes: list[str]) -> list[str]:
     """Return the entries that belong to the installation of Python, not to the program that happens to run."""
-    return [entry for entry in entries if any(inside(entry, prefix) for prefix in prefixes)]
+    scripts = {os.path.join(prefix, "bin") for prefix in prefixes}
+    ours = [entry for entry in entries if any(inside(entry, prefix) for prefix in prefixes)]
+    return [entry for entry in ours if os.path.realpath(entry) not in scripts]
 
 
 def _foreign(libraries: list[str], prefixes: list[str]) -> list[str]:

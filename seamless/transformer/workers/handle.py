@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from seamless.transformer.capture import capture
-from seamless.transformer.execution import ExecutionRequest
+from seamless.transformer.execution import ExecutionRequest, has_own_process
 from seamless.transformer.workers.parcel import Item, Parcel
 from seamless.transformer.workers.protocol import Gone, Link, close_all, pair
 from seamless.transformer.workers.slots import Hold
@@ -61,7 +61,7 @@ class Run:
     @property
     def is_command(self) -> bool:
         """Whether it has a process of its own, which the worker can end, instead of code that ends with the worker."""
-        return self.request.transformation.get("__language__") != "python"
+        return has_own_process(self.request.transformation, self.request.envelope)
 
     def begin(self) -> None:
         """Let the time limit, if there is one, run from now on."""

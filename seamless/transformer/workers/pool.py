@@ -114,7 +114,9 @@ class WorkerPool:
             run = Run(request, next(self._numbers), hold)
             try:
                 answer = worker.execute(run, parcel, calls.serve)
-                return _answer(run, answer, worker.pid or 0)
+                done = _answer(run, answer, worker.pid or 0)
+                done.retry_count = attempt + strays - 1
+                return done
             except TimeLimit:
                 run.abandon_nested()
                 limit = request.envelope.timeout
@@ -312,10 +314,10 @@ def _answer(run: Run, answer: Any, pid: int) -> ExecutionAnswer:
             run.request.buffers.added[buffer.get_checksum()] = buffer
     run.made.clear()
     output = run.output
-    usage, compilation = used
-    if compilation is not None:
-        compilation = pickle.loads(compilation)
-    return ExecutionAnswer(Checksum(result), output.stdout, output.stderr, Usage(*usage), compilation, "spawn")
+    usage, noted = used
+    compilation, site = (None, None) if noted is None else pickle.loads(noted)
+    checksum = Checksum(result)
+    return ExecutionAnswer(checksum, output.stdout, output.stderr, Usage(*usage), compilation, "spawn", site=site)
 
 
 def _with_output(exc: TransformationError, run: Run, worker: Worker, pid: int = 0) -> TransformationError:

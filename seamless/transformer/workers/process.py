@@ -17,12 +17,13 @@ from seamless.checksum import Checksum
 from seamless.checksum.calculate_checksum import TRIVIAL_CHECKSUMS
 from seamless.session import session
 from seamless.transformer.execute import execute
+from seamless.transformer.execution import has_own_process
 from seamless.transformer.outcome import Envelope, Usage
 from seamless.transformer.workers.errors import pack_error
 from seamless.transformer.workers.parcel import Parcel, views
 from seamless.transformer.workers.parent import Parent, ParentBuffers, ParentLink, ParentResults, borrowed_run
 from seamless.transformer.workers.protocol import Gone, Link
-from seamless.transformer.workers.step import unpack_step
+from seamless.transformer.workers.step import in_environment, unpack_step
 
 _THREADS = 64  # nested steps in flight: their threads only wait
 _LINE = 8192  # bytes of output without the end of a line that are kept back
@@ -201,7 +202,7 @@ class WorkerProcess:
                 os.chdir(directory)
             except OSError:
                 self._directory = None  # removed meanwhile, or not ours: the step says so if it needs it
-        if step[0].get("__language__") == "python":
+        if step[0].get("__language__") == "python" and not in_environment(step):
             return None
         # A command, or compiled code, has a process of its own, to be ended first: a signal begins that.
         self._canceled = threading.Event()
@@ -253,14 +254,15 @@ class WorkerProcess:
             on_output=self._output,
             canceled=self._canceled,
         )
-        usage = self._meter.stop() if transformation.get("__language__") == "python" else done.usage
+        usage = done.usage if has_own_process(transformation, envelope) else self._meter.stop()
         used = (
             usage.wall_time_seconds,
             usage.cpu_time_user_seconds,
             usage.cpu_time_system_seconds,
             usage.memory_peak_bytes,
         )
-        return done.result.hex(), (used, None if done.compilation is None else pickle.dumps(done.compilation))
+        noted = (done.compilation, done.site)
+        return done.result.hex(), (used, None if noted == (None, None) else pickle.dumps(noted))
 
     def _answer(self, number: int, result: str | None, usage: Any, error: Any, buffers: WorkerBuffers) -> None:
         parcel = Parcel()

@@ -10,6 +10,7 @@ from seamless.checksum import Checksum
 from seamless.transformer.outcome import Envelope
 
 _FIELDS = tuple(Envelope.__dataclass_fields__)
+_ENV = _FIELDS.index("env")
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 Packed = tuple[dict[str, Any], str, "tuple[Any, ...] | bytes"]
@@ -27,6 +28,17 @@ def unpack_step(packed: Packed) -> tuple[dict[str, Any], Checksum, Envelope]:
     transformation, tf, fields = packed
     envelope = pickle.loads(fields) if isinstance(fields, bytes) else Envelope(*fields)
     return transformation, Checksum(tf), envelope
+
+
+def in_environment(packed: Packed) -> bool:
+    """Tell whether a Python step is executed in an environment other than that of the workers."""
+    fields = packed[2]
+    env = unpack_step(packed)[2].env if isinstance(fields, bytes) else fields[_ENV]
+    if not env:
+        return False
+    from seamless.transformer.environments.isolated import needs_process
+
+    return needs_process(env)
 
 
 def is_plain(value: Any) -> bool:

@@ -318,3 +318,11 @@ def test_the_server_describes_itself(server: Server, start: Start, database: Pat
     assert found["openapi"].startswith("3.") and set(found["paths"]["/"]) == {"get", "put"}
     reader = start(database)
     assert set(reader.request("GET", path="/openapi.json").json()["paths"]["/"]) == {"get"}
+
+
+def test_who_asks_is_told_which_result_is_kept_and_others_are_told_ok(server: Server) -> None:
+    assert server.put("transformation", TF, value=A, told=True) == (200, "KEPT")
+    assert server.put("transformation", TF, value=A, told=True) == (200, "KEPT")
+    assert server.put("transformation", TF, value=B, told=True) == (200, "KEPT ANOTHER")
+    assert server.put("transformation", TF, value=B) == OK
+    assert server.get("transformation", TF) == (200, A)

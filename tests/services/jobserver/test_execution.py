@@ -63,7 +63,7 @@ def test_a_step_is_executed_there_and_its_result_and_record_are_kept_there(serve
 
 def test_a_command_is_executed_there(server: Jobserver, use: Use) -> None:
     use(server)
-    tf = delayed("echo one; echo two >&2", "bash")
+    tf = delayed("echo one > RESULT; echo two >&2", "bash")
     tf.celltypes.result = "text"
     assert tf().run() == "one\n"
     assert server.status()["executed"] == 1
@@ -264,9 +264,8 @@ def test_many_clients_of_one_step_have_it_executed_once(server: Jobserver, use: 
     handle.construct()
     answers: list[Any] = []
     client = jobserver_remote.active.clients[0]
-    from seamless.transformer.inputs import inputs_in_memory
-
     from seamless.cache.buffer_writer import get_writer
+    from seamless.transformer.inputs import inputs_in_memory
 
     get_writer().store(inputs_in_memory(handle._tf_dict))
 

@@ -1,0 +1,175 @@
+"""Why a step runs or does not: what identifies it, what is known of its results, and its nearest relatives."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seamless.checksum import Checksum
+from seamless.insight.definition import Definition
+from seamless.insight.place import Place, connect, read_buffer, rows
+from seamless.insight.relatives import Relative, nearest
+from seamless.insight.sidecar import Sidecar
+from seamless.stores.directory import BufferDirectory
+
+_SHORT_VALUE = 60  # bytes of a value that is shown
+
+
+@dataclass
+class Explanation:
+    """Everything that is known of a step. `reasons`: why it was, or will be, computed again; the oldest first."""
+
+    checksum: str
+    definition: Definition
+    result: str | None
+    stored: bool  # the content of the result is there
+    record: dict[str, Any] | None
+    values: dict[str, str]  # of pins that are short, as text
+    reasons: list[str] = field(default_factory=list)
+    relatives: list[Relative] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """`cached`, `known` (but its content is to be computed again) or `unknown`."""
+        return "unknown" if self.result is None else "cached" if self.stored else "known"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        pins = {name: {"celltype": p.celltype, "checksum": p.checksum} for name, p in self.definition.pins.items()}
+        for name, text in self.values.items():
+            pins[name]["value"] = text
+        return {
+            "tf_checksum": self.checksum,
+            "state": self.state,
+            "result_checksum": self.result,
+            "language": self.definition.language,
+            "result_celltype": self.definition.output,
+            "pins": pins,
+            "keys": {name: json.loads(text) for name, text in self.definition.keys.items()},
+            "record": self.record,
+            "reasons": self.reasons,
+            "relatives": [
+                {
+                    "tf_checksum": relative.checksum,
+                    "result_checksum": relative.result,
+                    "differences": [one.as_dict() for one in relative.differences],
+                }
+                for relative in self.relatives
+            ],
+        }
+
+
+def explain(
+    sidecar: Sidecar,
+    checksum: str,
+    definition: Definition,
+    *,
+    journal: Iterable[Mapping[str, Any]] = (),
+    more: Mapping[str, bytes] | None = None,
+    limit: int = 1,
+) -> Explanation:
+    """Explain a transformation. `journal`: entries about its executions, the latest first; `more`: buffers at hand.
+
+    The index must be up to date. Raises StoreError.
+    """
+    place = sidecar.place
+    buffers = place.open_buffers()
+    known = _known(place, checksum)
+    stored = known.result is not None and buffers.has([Checksum(known.result)])[0]
+    values = _values(definition, buffers, more or {})
+    found = Explanation(checksum, definition, known.result, stored, known.record, values)
+    found.reasons = [*known.reasons, *_journal_reasons(journal)]
+    if known.result is not None and not stored:
+        found.reasons.append(_why_gone(sidecar, known.result))
+    if limit:
+        found.relatives = nearest(sidecar, checksum, definition, limit)
+    return found
+
+
+@dataclass
+class _Known:
+    result: str | None
+    record: dict[str, Any] | None
+    reasons: list[str]
+
+
+def _known(place: Place, checksum: str) -> _Known:
+    known = _Known(None, None, [])
+    key = (checksum,)
+    with connect(place) as database:
+        for (result,) in rows(database, "SELECT result FROM transformation WHERE checksum = ?", key):
+            known.result = result
+        for (text,) in rows(database, "SELECT metadata FROM meta_data WHERE checksum = ?", key):
+            known.record = json.loads(text) or None
+        query = "SELECT result, deleted_at, client FROM transformation_deletion WHERE checksum = ? ORDER BY id"
+        for result, when, client in rows(database, query, key):
+            known.reasons.append(f"{when}: the result {_short(result)} was forgotten by {client}")
+        query = "SELECT result FROM irreproducible_transformation WHERE checksum = ? ORDER BY id"
+        for (result,) in rows(database, query, key):
+            known.reasons.append(f"the result {_short(result)} could not be reproduced; it is registered as such")
+        query = "SELECT result, seen_at, client FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"
+        for result, when, client in rows(database, query, key):
+            known.reasons.append(f"{when}: another result, {_short(result)}, came from {client}; it was not taken")
+    return known
+
+
+def _journal_reasons(journal: Iterable[Mapping[str, Any]]) -> list[str]:
+    found = []
+    for entry in journal:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.get("time", 0)))
+        where = f"on {entry.get('host')} in {entry.get('cwd')}"
+        if entry.get("exit_status"):
+            found.append(f"{when}: failed with exit status {entry['exit_status']} {where}; failures are not kept")
+        else:
+            found.append(f"{when}: computed {where}, result {_short(entry.get('result_checksum'))}")
+    return found[::-1]
+
+
+def _why_gone(sidecar: Sidecar, result: str) -> str:
+    at = sidecar.removed_at(bytes.fromhex(result))
+    if at is None:
+        return "its content is not stored: it was scratch, or its file was lost or deleted; it is computed again"
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    return f"{when}: its content was removed by seamless-gc; it is computed again when it is needed"
+
+
+def _values(definition: Definition, buffers: BufferDirectory, more: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the short values of pins as text."""
+    found = {}
+    for name, pin in definition.pins.items():
+        if pin.checksum is None or name in definition.deep:
+            continue
+        data = more.get(pin.checksum)
+        if data is None:
+            length = buffers.length(Checksum(pin.checksum))
+            if length is None or (length > _SHORT_VALUE and name != "code") or length > 1 << 20:
+                continue
+            data = read_buffer(buffers, pin.checksum)
+        text = _text(data, name == "code")
+        if text is not None:
+            found[name] = text
+    return found
+
+
+def _text(data: bytes | None, whole: bool) -> str | None:
+    try:
+        text = data.decode().rstrip("\n") if data is not None else None
+    except UnicodeDecodeError:
+        return None
+    if text is None or (not whole and (len(text) > _SHORT_VALUE or not text.isprintable())):
+        return None
+    return text
+
+
+def giving(place: Place, result: str) -> list[str]:
+    """Return the transformations (hex) known to give a result (hex)."""
+    with connect(place) as database:
+        query = "SELECT DISTINCT checksum FROM rev_transformation WHERE result = ? ORDER BY id DESC LIMIT 10"
+        return [name for (name,) in rows(database, query, (result,))]
+
+
+def _short(checksum: str | None) -> str:
+    return f"{(checksum or '?')[:12]}.."

@@ -1,0 +1,210 @@
+"""What a step is on its way through a Dask scheduler, and what a Dask worker does with it.
+
+Only checksums travel: inputs and results are in the stores, apart from small scratch results.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import platform
+import threading
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin
+
+from seamless.checksum import Checksum
+from seamless.errors import TransformationError, UsageError
+from seamless.transformer import runner
+from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.worker import WorkerPoolExecutor
+from seamless.transformer.workers.errors import pack_error
+from seamless.transformer.workers.step import unpack_step
+
+if TYPE_CHECKING:
+    from seamless.transformer.workers.step import Packed
+
+PLUGIN = "seamless-worker-setup"
+PROTOCOL = 1
+LARGEST_SCRATCH = 16 << 20  # bytes of a scratch result that come with the answer; a larger one is stored
+_CANCEL_SECONDS = 2.0  # to see that nobody else wants a step that was canceled
+
+# How many steps are above the one that this context executes, on any worker.
+depth: contextvars.ContextVar[int] = contextvars.ContextVar("seamless_dask_depth", default=0)
+
+
+def version() -> tuple[str, str, int]:
+    """Return what client and workers must have in common."""
+    from seamless.version import __version__
+
+    return __version__, ".".join(platform.python_version_tuple()[:2]), PROTOCOL
+
+
+class DaskWorkerExecutor(WorkerPoolExecutor):
+    """Executes in the pool of this Dask worker; steps that steps want also in other Dask workers, if this one is full.
+
+    Only steps that a client's step wants directly go elsewhere, and those above them leave a part of the threads of
+    each worker alone. So among workers nobody waits in a circle, and within one the pool sees to that.
+    """
+
+    def __init__(self, size: int, worker: Any) -> None:
+        super().__init__(size)
+        self.worker = worker
+        self.spreads = worker.state.nthreads > size
+        self._active = 0
+        self._counting = threading.Lock()
+        self._elsewhere = threading.local()
+
+    def stops(self, envelope: Envelope) -> bool:
+        """A worker can be ended."""
+        return True
+
+    def keeps(self, envelope: Envelope) -> bool:
+        """Tell whether the calling thread is to have such a step executed elsewhere."""
+        from seamless.transformer.workers.pool import origin
+
+        nested = origin.get() is not None and not envelope.local
+        away = nested and self.spreads and depth.get() == 0 and self._active >= self.size
+        self._elsewhere.value = away
+        return away
+
+    def execute(self, request: ExecutionRequest) -> ExecutionAnswer:
+        """Execute one step; block until it has ended."""
+        if getattr(self._elsewhere, "value", False):
+            self._elsewhere.value = False
+            return self._send(request)
+        with self._counting:
+            self._active += 1
+        try:
+            answer = self.workers.execute(request)
+        finally:
+            with self._counting:
+                self._active -= 1
+        answer.mode, answer.remote_target = "remote", "daskserver"
+        return answer
+
+    def _send(self, request: ExecutionRequest) -> ExecutionAnswer:
+        from seamless.transformer.daskserver import submit
+        from seamless.transformer.workers.calls import nested_threads
+
+        with nested_threads.blocked():
+            return submit(self.worker._get_client(), request, depth=1)
+
+
+class SeamlessWorkerSetup(WorkerPlugin):  # type: ignore[misc]
+    """Makes a Dask worker one of Seamless: its own pool, and the stores of the client that has come first."""
+
+    name = PLUGIN
+    idempotent = True  # of several clients the first one counts
+
+    def __init__(self, workers: int, remote_clients: dict[str, Any]) -> None:
+        self.workers, self.remote_clients = workers, remote_clients
+        self.version = version()
+
+    def setup(self, worker: Any) -> None:
+        """Prepare the worker. Raises UsageError if it cannot be one."""
+        if self.version != version():
+            raise UsageError(
+                "the program and the Dask workers must have the same Seamless and the same Python: "
+                f"{_told(self.version)} there, {_told(version())} here (worker on {platform.node()})"
+            )
+        if worker.state.nthreads < self.workers:
+            raise UsageError(
+                f"a Dask worker has {worker.state.nthreads} threads, but is to execute {self.workers} steps"
+            )
+        os.environ["SEAMLESS_DASK_SCHEDULER"] = worker.scheduler.address
+        os.environ["SEAMLESS_DASK_WORKERS"] = str(self.workers)
+        os.environ["SEAMLESS_DASK_WORKER_PID"] = str(os.getpid())
+        os.environ["SEAMLESS_ALLOW_CHILD_SPAWN"] = "1"
+        from seamless.remote.forwarding import activate_forwarded
+
+        activate_forwarded(self.remote_clients, in_remote=True)
+        if not isinstance(seam.executor, DaskWorkerExecutor):
+            seam.executor = DaskWorkerExecutor(self.workers, worker)
+            threading.Thread(target=lambda: _executor().workers, daemon=True).start()
+
+    def teardown(self, worker: Any) -> None:
+        """End the pool."""
+        if isinstance(seam.executor, DaskWorkerExecutor):
+            seam.executor.close(wait=False)
+
+
+def _told(one: tuple[str, str, int]) -> str:
+    return f"Seamless {one[0]} (protocol {one[2]}) on Python {one[1]}"
+
+
+def _executor() -> DaskWorkerExecutor:
+    executor = seam.executor
+    if not isinstance(executor, DaskWorkerExecutor):
+        raise TransformationError(
+            f"the Dask worker on {platform.node()} is none of Seamless: {PLUGIN} has not run there\n"
+        )
+    return executor
+
+
+def run_step(step: Packed, refresh: bool, above: int) -> dict[str, Any]:
+    """Look one step up, or execute it once and keep it; return what came of it. The task of a Dask worker.
+
+    `above`: how many steps wait for it. A failure of the step is no failure of the task: nothing is to be repeated.
+    """
+    transformation, tf, envelope = unpack_step(step)
+    token = depth.set(above)
+    try:
+        _executor()
+        outcome = runner.run_transformation(transformation, tf, envelope, refresh=refresh)
+    except Exception as exc:  # noqa: BLE001  it belongs to who waits for the step
+        outcome = Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
+    finally:
+        depth.reset(token)
+    return _told_of(outcome, envelope)
+
+
+def _told_of(outcome: Outcome, envelope: Envelope) -> dict[str, Any]:
+    original = outcome.original
+    return {
+        "result": None if outcome.result is None else outcome.result.hex(),
+        "content": _scratch(outcome, envelope),
+        "cached": outcome.cached,
+        "error": outcome.error,
+        "original": pack_error(original) if isinstance(original, Exception) else None,
+        "exit_status": outcome.exit_status,
+        "canceled": outcome.canceled,
+        "stdout": outcome.stdout,
+        "stderr": outcome.stderr,
+        "usage": vars(outcome.usage),
+    }
+
+
+def _scratch(outcome: Outcome, envelope: Envelope) -> bytes | None:
+    """Return the bytes of a scratch result; store it if it is large."""
+    if outcome.result is None or not envelope.scratch:
+        return None
+    buffer = runner.find_undamaged(outcome.result)
+    if buffer is None:
+        return None
+    if len(buffer) <= LARGEST_SCRATCH:
+        return buffer.content
+    from seamless.cache.buffer_writer import get_writer
+
+    get_writer().store([buffer])
+    return None
+
+
+def use_stores(remote_clients: dict[str, Any]) -> None:
+    """Use these stores from now on, because they have moved. Called on all workers."""
+    from seamless.remote.forwarding import activate_forwarded
+
+    activate_forwarded(remote_clients, in_remote=True)
+
+
+async def cancel_step(tf: str, key: str, dask_worker: Any = None) -> None:
+    """End a step on this Dask worker, unless somebody still wants it. Called on all workers."""
+    import asyncio
+
+    for _ in range(int(_CANCEL_SECONDS / 0.05)):
+        task = dask_worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            runner.cancel(Checksum(tf))
+            return
+        await asyncio.sleep(0.05)

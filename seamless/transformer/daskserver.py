@@ -1,0 +1,237 @@
+"""Execution on a daskserver: the way of a request to the scheduler, and of the answer back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from seamless.buffer import Buffer
+from seamless.checksum import Checksum
+from seamless.errors import BufferCorruptionError, CacheMissError, StoreError, TransformationError, WorkerLostError
+from seamless.remote import daskserver_remote
+from seamless.session import session
+from seamless.transformer.execute import StepError
+from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.inputs import inputs_in_memory
+from seamless.transformer.outcome import Usage
+from seamless.transformer.remote_job import RemoteJobWritten
+from seamless.transformer.workers.errors import unpack_error
+from seamless.transformer.workers.step import pack_step
+
+if TYPE_CHECKING:
+    from seamless.remote.dask_client import SeamlessDaskClient
+    from seamless.transformer.outcome import Envelope
+
+_PRIORITY = 10
+_NESTED_PRIORITY = 20  # before those of clients: somebody holds a place and waits
+_ATTEMPTS = 4  # with as many schedulers, if one after the other ends
+_MOST = 1000  # steps in flight
+_FAILED_LATELY = 3  # workers that may die with a step, after which it is not tried again
+
+
+class DaskExecutor:
+    """Executes at the active daskserver, except local steps."""
+
+    remote = True
+
+    def stops(self, envelope: Envelope) -> bool:
+        """A Dask worker ends what is canceled or late."""
+        return not envelope.local
+
+    def keeps(self, envelope: Envelope) -> bool:
+        """The workers look up, execute once, and write results. Raises StoreError if they could not."""
+        if envelope.local:
+            return False
+        _require_stores()
+        return True
+
+    def execute(self, request: ExecutionRequest) -> ExecutionAnswer:
+        """Execute one step there; block until it has ended."""
+        if request.envelope.local:
+            return seam.in_process.execute(request)
+        _store_inputs(request)
+        from seamless.transformer.dask_step import use_stores
+
+        attempts, moved = _ATTEMPTS, False
+        while True:
+            client = daskserver_remote.client()
+            client.prepare(_set_up)
+            try:
+                return submit(client.client, request)
+            except SchedulerLostError:
+                attempts -= 1
+                if not attempts or request.canceled.is_set():
+                    raise
+            except StoreError:
+                if moved or request.canceled.is_set():
+                    raise
+                moved = True  # the stores may have been launched again, elsewhere
+                client.client.run(use_stores, daskserver_remote.stores())
+
+
+class SchedulerLostError(TransformationError):
+    """The connection to the scheduler has ended while a step was under way."""
+
+
+def executor() -> DaskExecutor:
+    """Return an executor."""
+    return DaskExecutor()
+
+
+# --- the way there --------------------------------------------------------------------------------
+
+
+def _require_stores() -> None:
+    if not session.writable_buffer_stores():
+        raise StoreError("Remote execution requires an active hashserver that can be written to")
+    if not session.writable_result_stores():
+        raise StoreError("Remote execution requires an active database server that can be written to")
+
+
+def _store_inputs(request: ExecutionRequest) -> None:
+    """Have a store keep what the step reads, as far as it is in the memory of this process. Raises StoreError."""
+    from seamless.cache.buffer_writer import get_writer
+
+    writer = get_writer()
+    buffers = inputs_in_memory(request.transformation, scratch=True)
+    if request.envelope.env:
+        buffers.append(Buffer(request.envelope.env, "plain"))
+    writer.store(buffers)
+    if writer.pending():  # what is inside of the inputs
+        writer.flush()
+
+
+def _set_up(client: SeamlessDaskClient) -> None:
+    """Make the workers, present and future, those of Seamless. Raises StoreError."""
+    from seamless.remote.errors import RemoteError
+    from seamless.transformer.dask_step import SeamlessWorkerSetup, version
+    from seamless.transformer.pool import pool
+
+    pool.limit = max(pool.limit, min(_MOST, 4 * client.most))  # a thread waits for each
+    try:
+        theirs = tuple(client.client.run_on_scheduler(version))
+        answers = client.client.register_plugin(SeamlessWorkerSetup(client.workers, client.remote_clients))
+    except Exception as exc:
+        raise RemoteError(f"the Dask workers cannot execute steps: {exc}", service="daskserver") from exc
+    if theirs != version():
+        raise RemoteError(
+            f"the daskserver runs Seamless {theirs[0]} on Python {theirs[1]}, this program {version()[0]} on Python "
+            f"{version()[1]}: they must be the same. Stop it (seamless-service-stop), or change its environment",
+            service="daskserver",
+        )
+    failed = [
+        str(answer)
+        for answer in (answers or {}).values()
+        if isinstance(answer, dict) and answer.get("status") == "error"
+    ]
+    if failed:
+        raise RemoteError(f"the Dask workers cannot execute steps: {failed[0]}", service="daskserver")
+
+
+def key_of(request: ExecutionRequest, depth: int) -> str:
+    """Return the name of the task: equal for equal steps, and the same beginning for the same code."""
+    code = request.transformation.get("code")
+    prefix = "nested" if depth else "base"
+    first = f"{prefix}_{code[2]}" if code and isinstance(code[2], str) else prefix
+    return f"{first}-{request.tf}{'-again' if request.refresh else ''}"
+
+
+def submit(client: Any, request: ExecutionRequest, *, depth: int = 0) -> ExecutionAnswer:
+    """Have one step executed by a `distributed.Client`; block until it has ended.
+
+    `depth`: how many steps wait for it. Steps of clients take one `S` of a worker, others do not: they could wait
+    for those that wait for them.
+    """
+    from seamless.transformer.dask_step import cancel_step, run_step
+    from seamless.transformer.pool import pool
+
+    key = key_of(request, depth)
+    future = client.submit(
+        run_step,
+        pack_step(request.transformation, request.tf, request.envelope),
+        request.refresh,
+        depth,
+        key=key,
+        pure=True,
+        priority=_NESTED_PRIORITY if depth else _PRIORITY,
+        resources=None if depth else {"S": 1},
+        retries=0,
+    )
+
+    def stop() -> None:
+        def cancel() -> None:
+            future.cancel()
+            client.run(cancel_step, request.tf.hex(), key, wait=False)
+
+        pool.submit(cancel)
+
+    request.canceled.add_callback(stop)
+    try:
+        return _answer(request, _result(request, future))
+    finally:
+        request.canceled.remove_callback(stop)
+        future.release()
+
+
+def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
+    from concurrent.futures import CancelledError as Canceled
+
+    from distributed import CancelledError, KilledWorker
+
+    try:
+        answer: dict[str, Any] = future.result()
+        return answer
+    except KilledWorker as exc:
+        text = (
+            f"WorkerLostError: {_FAILED_LATELY + 1} Dask workers in a row have ended while they executed "
+            f"{request.envelope.name}; the last one was {getattr(exc.last_worker, 'address', exc.last_worker)}. "
+            "If it needs more memory than the jobs of the queue have, use a queue with more\n"
+        )
+        raise WorkerLostError(text) from None
+    except (CancelledError, Canceled):
+        if request.canceled.is_set():
+            raise TransformationError("Transformation was canceled") from None
+        raise SchedulerLostError(
+            "The Dask scheduler has ended, or another program has canceled the step; to see why: "
+            "seamless-service-logs --service daskserver\n"
+        ) from None
+    except (OSError, TimeoutError) as exc:
+        raise SchedulerLostError(f"The Dask scheduler cannot be reached any more: {exc}\n") from exc
+
+
+# --- the way back ---------------------------------------------------------------------------------
+
+
+def _answer(request: ExecutionRequest, told: dict[str, Any]) -> ExecutionAnswer:
+    stdout, stderr = told["stdout"], told["stderr"]
+    if request.on_output is not None:
+        for stream, data in (("stdout", stdout), ("stderr", stderr)):
+            if data:
+                request.on_output(stream, data)  # type: ignore[arg-type]
+    if told["result"] is None:
+        raise _error(request, told)
+    result = Checksum(told["result"])
+    if told["content"] is not None:
+        request.buffers.added[result] = Buffer(told["content"], checksum=result)
+    known = {field.name for field in dataclasses.fields(Usage)}
+    usage = Usage(**{name: value for name, value in told["usage"].items() if name in known})
+    return ExecutionAnswer(result, stdout, stderr, usage, mode="remote", remote_target="daskserver")
+
+
+def _error(request: ExecutionRequest, told: dict[str, Any]) -> BaseException:
+    """Return the error that the same failure is in this process."""
+    original = unpack_error(told["original"]) if told["original"] is not None else None
+    if told["canceled"]:
+        if isinstance(request.canceled, Cancelation):
+            request.canceled.set()  # by somebody else: the outcome is the same
+        return TransformationError("Transformation was canceled")
+    if isinstance(original, (CacheMissError, StoreError, BufferCorruptionError, RemoteJobWritten)):
+        return original
+    if isinstance(original, TransformationError):
+        original.args = (told["error"],)
+        error: TransformationError = original
+    else:
+        error = StepError(told["error"], exit_status=told["exit_status"])
+        error.__cause__ = original
+    vars(error).update(stdout=told["stdout"], stderr=told["stderr"], complete=True)
+    return error
