@@ -428,7 +428,7 @@ def format_parts() -> dict[str, str]:
     """Return the parts of the page of formats that the code knows; the rest of that page is written by hand."""
     from seamless.checksum import Checksum
     from seamless.stores import schema
-    from seamless.transformer.outcome import Usage
+    from seamless.transformer.execution import ExecutionAnswer
     from seamless.transformer.records import minimal_record
 
     def after_summary(module: str) -> str:
@@ -441,7 +441,7 @@ def format_parts() -> dict[str, str]:
         "cache-directory": fence(after_summary("seamless.stores.embedded")),
         "journal": " ".join(journal) + "\n",
         "tables": fence(";\n\n".join(schema.TABLES.values()) + ";", "sql"),
-        "record": ", ".join(code(key) for key in minimal_record(zero, zero, Usage())) + "\n",
+        "record": ", ".join(code(key) for key in minimal_record(zero, ExecutionAnswer(zero))) + "\n",
     }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PROG = "seamless-cancel"
 
+_SHOWN = {"daskserver": "dask"}  # how a place is called in the output
 CANCELED, NOT_RUNNING = "canceled", "not-running"
 
 
@@ -100,7 +101,8 @@ def _elsewhere(tf: Checksum) -> dict[str, Callable[[], str]]:
     cancel: Callable[[Checksum], bool] | None = getattr(executor, "cancel", None)
     if not getattr(executor, "remote", False) or cancel is None:
         return {}
-    return {getattr(executor, "name", "remote"): lambda: CANCELED if cancel(tf) else NOT_RUNNING}
+    name = getattr(executor, "name", "remote")
+    return {_SHOWN.get(name, name): lambda: CANCELED if cancel(tf) else NOT_RUNNING}
 
 
 if __name__ == "__main__":

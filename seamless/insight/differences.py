@@ -16,7 +16,6 @@ _TEXTS = frozenset({"text", "python", "ipython", "cson", "yaml", "str", "plain",
 _SHOWN = 60  # characters of a value
 _LINES = 40  # of a comparison of texts
 _LONG = 1 << 20  # bytes from which a buffer is not compared by its content
-_CONTEXT = 0
 
 
 @dataclass
@@ -79,17 +78,16 @@ def _shown(value: PinOf | str | None) -> str | None:
 
 def _with_renames(found: list[Difference]) -> list[Difference]:
     """Make one difference of a pin that is only called otherwise."""
-    gone = {d.there: d for d in found if d.kind == "pin" and d.change == "removed" and d.there}
+    new = {one.here: one for one in found if one.kind == "pin" and one.change == "added" and one.here is not None}
     result = []
     for one in found:
-        other = gone.get(one.here) if one.kind == "pin" and one.change == "added" else None
-        if other is not None and other in found:
-            gone.pop(one.here)
-            result = [d for d in result if d is not other]
-            found = [d for d in found if d is not other]
-            one = Difference("pin", one.name, "renamed", other.name, one.name)
-        result.append(one)
-    return [d for d in result if d in found or d.change == "renamed"]
+        if one.kind == "pin" and one.change == "removed" and one.there in new:
+            other = new.pop(one.there)
+            result.append(Difference("pin", other.name, "renamed", one.name, other.name))
+        else:
+            result.append(one)
+    renamed = {one.name for one in result if one.change == "renamed"}
+    return [one for one in result if one.change != "added" or one.name not in renamed]
 
 
 def _details(old: PinOf, new: PinOf, deep: bool, read: Read) -> list[str]:

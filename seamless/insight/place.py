@@ -70,9 +70,9 @@ def read_buffer(buffers: BufferDirectory, checksum: str) -> bytes | None:
 
 
 def connect(place: Place) -> closing[sqlite3.Connection]:
-    """Open the database for reading, without any effect on it. Raises StoreError if there is none."""
+    """Open the database for reading, without any effect on it; an empty one if there is none. Raises StoreError."""
     if not os.path.isfile(place.database):
-        raise StoreError(f"there is no database {place.database}")
+        return closing(sqlite3.connect(":memory:"))
     try:
         connection = sqlite3.connect(
             f"file:{quote(place.database)}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None
@@ -92,17 +92,13 @@ def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] 
 
 
 def all_results(place: Place) -> dict[str, str]:
-    """Return the result (hex) of every transformation (hex) that has one; nothing without a database."""
-    if not os.path.isfile(place.database):
-        return {}
+    """Return the result (hex) of every transformation (hex) that has one."""
     with connect(place) as connection:
         return dict(rows(connection, "SELECT checksum, result FROM transformation"))  # type: ignore[arg-type]
 
 
 def irreproducible_steps(place: Place) -> set[str]:
     """Return the transformations (hex) that have given more than one result."""
-    if not os.path.isfile(place.database):
-        return set()
     found: set[str] = set()
     with connect(place) as connection:
         for table in ("irreproducible_transformation", "transformation_conflict"):

@@ -75,4 +75,4 @@ def _results(sidecar: Sidecar, names: list[str]) -> dict[str, str]:
         return {}
     query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({','.join('?' * len(names))})"
     with connect(sidecar.place) as database:
-        return {name: result for name, result in rows(database, query, tuple(names))}
+        return dict(rows(database, query, tuple(names)))  # type: ignore[arg-type]

@@ -144,8 +144,6 @@ class Sidecar:
             return _prepared(self.path)
 
     def _update(self, notify: Notify) -> int:
-        if not os.path.isfile(self.place.database):
-            return 0
         new = self._new_names()
         count = 0
         for start in range(0, len(new), _BATCH):

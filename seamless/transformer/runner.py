@@ -256,15 +256,7 @@ def _perform(submission: Submission) -> Outcome:
 
                 buckets = prepare(envelope.env)
                 envelope = replace(envelope, record=True)
-            request = ExecutionRequest(
-                submission.transformation,
-                tf,
-                envelope,
-                buffers,
-                submission.on_output,
-                submission.canceled,
-                submission.refresh,
-            )
+            request = _request(submission, buffers)
             done = seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
@@ -350,6 +342,18 @@ def _keep(
         )
     memory.set_result(tf, done.result)
     return record
+
+
+def _request(submission: Submission, buffers: Buffers) -> ExecutionRequest:
+    return ExecutionRequest(
+        submission.transformation,
+        submission.tf,
+        submission.envelope,
+        buffers,
+        submission.on_output,
+        submission.canceled,
+        submission.refresh,
+    )
 
 
 def _note_kept(submission: Submission, done: ExecutionAnswer, buffers: Buffers) -> None:

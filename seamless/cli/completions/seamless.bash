@@ -68,6 +68,16 @@ _seamless_command() {
   fi
 }
 
+__seamlessify() {
+  _seamless_complete none \
+    '--shell --version -h --help' \
+    '' \
+    '' \
+    '--shell' \
+    '--shell=bash --shell=zsh'
+}
+complete -o bashdefault -o default -F __seamlessify _seamlessify
+
 _hashserver() {
   _seamless_complete directory \
     '--writable --extra-dirs --layout --hash-algorithm --lock-timeout --durability --max-body --quota --max-ratio --max-batch --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
@@ -238,6 +248,16 @@ _rhl_verify_port() {
 }
 complete -o bashdefault -o default -F _rhl_verify_port rhl-verify-port
 
+_seamless_cancel() {
+  _seamless_complete file \
+    '--project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_cancel seamless-cancel
+
 _seamless_checksum() {
   _seamless_complete file \
     '--check --json -q --quiet --debug --version -h --help' \
@@ -277,6 +297,16 @@ _seamless_config() {
     ''
 }
 complete -o bashdefault -o default -F _seamless_config seamless-config
+
+_seamless_dask_wrapper() {
+  _seamless_complete other \
+    '--port-range --host --insecure --status-file --timeout -q --quiet --debug --version -h --help' \
+    '--status-file' \
+    '' \
+    '--port-range --host --timeout' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_dask_wrapper seamless-dask-wrapper
 
 _seamless_database() {
   _seamless_complete other \
@@ -338,6 +368,56 @@ _seamless_init() {
 }
 complete -o bashdefault -o default -F _seamless_init seamless-init
 
+_seamless_jobserver() {
+  _seamless_complete none \
+    '--workers --max-queue --max-body --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--token-file --status-file' \
+    '' \
+    '--workers --max-queue --max-body --port --port-range --host --cors --timeout --log-format' \
+    '--log-format=text --log-format=json'
+}
+complete -o bashdefault -o default -F _seamless_jobserver seamless-jobserver
+
+_seamless_probe() {
+  _seamless_complete none \
+    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --purge --fingertip --local --direct-print --node --queue --force --project --stage --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
+    '-i --input -I --input-file' \
+    '-w' \
+    '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --queue --project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_probe seamless-probe
+
+_seamless_queue() {
+  _seamless_complete none \
+    '--workers --retries --keep-going --fail-fast --status --json --dashboard --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--workers --retries --project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_queue seamless-queue
+
+_seamless_queue_finish() {
+  _seamless_complete none \
+    '--timeout --cancel -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--timeout' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_queue_finish seamless-queue-finish
+
+_seamless_record() {
+  _seamless_complete file \
+    '--json --diff --expand --all --project --stage -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_record seamless-record
+
 _seamless_resolve() {
   _seamless_complete file \
     '-o --output --project --stage -v --verbose -q --quiet --debug --version -h --help' \
@@ -350,13 +430,23 @@ complete -o bashdefault -o default -F _seamless_resolve seamless-resolve
 
 _seamless_run() {
   _seamless_complete command \
-    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --project --stage --dry --dry-run -j --write-job --upload --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
+    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --queue --qsubmit --qsub --detach --project --stage --dry --dry-run -j --write-job --upload --write-remote-job --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
     '-i --input -I --input-file' \
-    '-w -j --write-job' \
-    '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --project --stage' \
+    '-w -j --write-job --write-remote-job' \
+    '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --queue --project --stage' \
     '--dry=quiet --dry=show --dry-run=quiet --dry-run=show'
 }
 complete -o bashdefault -o default -F _seamless_run seamless-run
+
+_seamless_run_transformation() {
+  _seamless_complete file \
+    '--dunder -o --output --scratch --direct-print --fingertip --strict --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '--dunder -o --output' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_run_transformation seamless-run-transformation
 
 _seamless_service_clear() {
   _seamless_complete none \

@@ -23,7 +23,7 @@ def dynamic_section(path: str) -> DynamicSection:
         data = f.read()
     try:
         return _parsed(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         return DynamicSection([], [], [])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,16 +35,21 @@ def test_the_caller_gets_the_checksum_at_once_and_the_result_comes_later(
 def test_the_same_command_waits_for_the_detached_one_and_takes_its_result(
     seamless_run: Callable[..., Any], work: Path, tmp_path: Path
 ) -> None:
-    from threading import Timer
-
     line, gate, count = gated(tmp_path, "echo 1")
     seamless_run("--detach", line)
-    opening = Timer(0.5, gate.touch)
-    opening.start()
-    done = seamless_run(line)
-    opening.join()
-    assert (done.returncode, done.out) == (0, "1\n")
-    assert "Waiting for the same step" in done.err
+    again = subprocess.Popen(
+        [sys.executable, "-m", "seamless.cli.run", line],
+        cwd=work,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert again.stderr is not None
+    assert "Waiting for the same step" in again.stderr.readline()
+    gate.touch()
+    assert again.communicate(timeout=60)[0] == "1\n"
+    assert again.returncode == 0
     assert count.read_text() == "x\n"
 
 

@@ -131,7 +131,9 @@ def test_the_environment_of_this_process_needs_no_other_one(monkeypatch: pytest.
 
 # --- definitions --------------------------------------------------------------------------------
 
-DEFINITION = "name: tools\ndependencies:\n  - frobnicate>=1.10\n  - conda-forge::python=3.11\n  - pip:\n    - whatever\n"
+DEFINITION = (
+    "name: tools\ndependencies:\n  - frobnicate>=1.10\n  - conda-forge::python=3.11\n  - pip:\n    - whatever\n"
+)
 
 
 def test_a_definition_names_the_environment_and_is_checked(prefix: Path) -> None:
@@ -188,7 +190,8 @@ def test_a_command_runs_in_the_image_with_nothing_of_this_machine(
 ) -> None:
     monkeypatch.setenv("SECRET", "of the caller")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    code = 'echo "$APPTAINER_NAME [${SECRET:-}] $x $(cat x)" > RESULT; touch /usr/x 2>/dev/null || echo read-only >> RESULT'
+    code = 'echo "$APPTAINER_NAME [${SECRET:-}] $x $(cat x)" > RESULT; '
+    code += "touch /usr/x 2>/dev/null || echo read-only >> RESULT"
     step = bash(code, docker=image)
     step.celltypes.x = "int"
     assert step(x=3).run() == "image [] 3 3\nread-only"
