@@ -94,7 +94,7 @@ def _fill(tar: tarfile.TarFile, found: Closure, buffers: BufferStore, notify: No
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    """Return the head of a member: nothing of this machine, user or time, so that the same results give the same file."""
+    """Return the head of a member: nothing of this machine, user or time, so that equal results give equal files."""
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o444
     return member

@@ -131,7 +131,7 @@ def closure(
 ) -> Closure:
     """Return what belongs to the roots (transformations, results, or other buffers).
 
-    `history`: also the steps that gave the inputs, and so on. Raises UsageError for a root that is not known, StoreError.
+    `history`: also the steps that gave the inputs, and so on. Raises UsageError for an unknown root, StoreError.
     """
     collector = _Collector(buffers, results, history, notify)
     for root in roots:

@@ -186,7 +186,7 @@ def _known_step(witness: str, cached: Checksum, result: Checksum) -> dict[str, A
 
 def _command(witness: str, transformation: Mapping[str, Any], result: Checksum) -> dict[str, Any]:
     """Return the bash step that has the result as its file or directory."""
-    code = Buffer(witness.rstrip("\n").encode() + b"\n")
+    code = Buffer(f"{{\n{witness.rstrip()}\n}} > RESULT\n".encode())
     for store in session.writable_buffer_stores():
         store.put([(code.get_checksum(), code.content)])
     deep = (transformation.get("__output__") or ["", "mixed", None])[1] in DEEP
