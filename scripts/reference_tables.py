@@ -51,6 +51,22 @@ def _general() -> list[Variable]:
             "file is read.",
         ),
         Variable(
+            "SEAMLESS_MODE_SKIP",
+            "set by `seamless-mode-bind.sh`",
+            "Names of commands that seamless mode runs as they are, besides the built-in ones, separated by blanks; "
+            "`-NAME` takes one out.",
+        ),
+        Variable(
+            "SEAMLESS_QUEUE_FILE",
+            "`.seamless-queue` in the current directory",
+            "The file of the queue, for `seamless-run --qsubmit`, `seamless-queue` and `seamless-queue-finish`.",
+        ),
+        Variable(
+            "SEAMLESS_QUEUE_SERVER",
+            "set by `seamless-queue`",
+            "By this a new server of a queue finds the commands that a killed one has left running.",
+        ),
+        Variable(
             "SEAMLESS_COMPUTE_THREADS",
             "number of processors + 4, at most 32",
             "How many steps of a Python program may be executed at once.",
