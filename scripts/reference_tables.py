@@ -57,6 +57,11 @@ def _general() -> list[Variable]:
             "`-NAME` takes one out.",
         ),
         Variable(
+            "SEAMLESS_RECORD_VALIDATION_SNAPSHOT_LIMIT",
+            "1",
+            "How many validation snapshots full records get for the same buckets, compilation context and process.",
+        ),
+        Variable(
             "SEAMLESS_QUEUE_FILE",
             "`.seamless-queue` in the current directory",
             "The file of the queue, for `seamless-run --qsubmit`, `seamless-queue` and `seamless-queue-finish`.",

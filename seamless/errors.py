@@ -11,11 +11,13 @@
       MissingDependencyError           (ImportError) an optional package is needed; names the extra to install
       UsageError                       the user asked for something that cannot be; one clear message, exit status 2
         ConfigurationError             (RuntimeError, ValueError) ... in a configuration file (seamless.config.errors)
+        RecordBucketError              (RuntimeError) ... of full records (seamless.transformer.recording.mode)
         RemoteUsageError               (ValueError) ... about a client of a service (seamless.remote.errors)
       LauncherError                    (RuntimeError) a service cannot be started or reached (seamless.launcher.errors)
       TransformationError              (RuntimeError) a transformation could not be built or has failed
         SeamlessStreamTransformationError   ... a bash transformation has failed
         WorkerLostError                ... the process that ran it has died
+        UnavailableError               ... its environment cannot be had (seamless.transformer.environments.errors)
 
 Errors carry their data as attributes; the text is made from them.
 """

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # From the bottom to the top. The first storey is everything that has no name of its own here.
-STOREYS = ("core", "stores", "launcher", "remote", "transformer", "config", "services", "cli")
+STOREYS = ("core", "stores", "launcher", "remote", "transformer", "config", "services", "insight", "cli")
 CORE = {
     "errors", "checksum", "session", "buffer", "celltypes", "cache", "caching", "util", "compression_utils", "shutdown",
     "version",

@@ -15,11 +15,11 @@ from seamless.cli.run_options import Options, add_options, parse_words
 from seamless.errors import SeamlessError, UsageError
 
 if TYPE_CHECKING:
+    from seamless.insight.differences import Read
     from seamless.insight.explanation import Explanation
     from seamless.insight.sidecar import Sidecar
 
 PROG = "seamless-explain"
-_OWN = ("relatives", "directory", "database", "rebuild_index")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "Say what identifies a step, whether its result is cached, which cached steps are\n"
         "nearest to it, and exactly which inputs, lines of code or keys differ from them.\n"
         "Nothing is run.",
-        usage="%(prog)s [options] CHECKSUM|FILE.CHECKSUM\n       %(prog)s [options] [options of seamless-run] command...",
+        usage="%(prog)s [options] CHECKSUM|FILE\n       %(prog)s [options, also of seamless-run] command [args...]",
         examples=(
             "seamless-explain 'sort t.txt > sorted.txt'",
             "seamless-explain --relatives 3 sorted.txt.CHECKSUM",
@@ -81,7 +81,7 @@ def _run(argv: list[str]) -> int:
     if _is_checksum(word):
         named = _checksum(word)
         with _index(options, messages) as sidecar:
-            found = [_explained(sidecar, name, options, {}) for name in _steps(sidecar, named)]
+            found = [_explained(sidecar, name, options) for name in _steps(sidecar, named)]
     else:
         found = [_explained_command(options, messages)]
     from seamless.cli.insight.printing import explanation_lines
@@ -92,7 +92,7 @@ def _run(argv: list[str]) -> int:
     return OK
 
 
-def _parsed(argv: list[str]) -> Any:
+def _parsed(argv: list[str]) -> Options:
     """Return the options of ours and of seamless-run, and the words after them."""
     if any(word in ("-h", "--help", "--version") for word in argv[:1]):
         build_parser().parse_args(argv[:1])
@@ -100,13 +100,12 @@ def _parsed(argv: list[str]) -> Any:
     add_options(parser)
     _add_own(parser)
     add_place(parser, scope=False)
-    options = parse_words(parser, argv)
-    for name, default in zip(_OWN, (1, None, None, False), strict=True):
-        if not hasattr(options, name):
-            setattr(options, name, default)
+    options: Any = parse_words(parser, argv)
+    options.rebuild_index = getattr(options, "rebuild_index", False)  # that parser leaves out what is not given
     if not options.command:
         raise UsageError("what is to be explained? A command line, or the checksum of a transformation, is expected")
-    return options
+    explained: Options = options
+    return explained
 
 
 def _is_checksum(word: str) -> bool:
@@ -141,13 +140,12 @@ def _index(options: Any, messages: Messages) -> Sidecar:
 def _steps(sidecar: Sidecar, name: str) -> list[str]:
     """Return the transformations that a checksum stands for: itself, or those that give it."""
     from seamless.insight.definition import definition_of
-    from seamless.insight.explanation import giving
     from seamless.insight.place import read_buffer
 
     data = read_buffer(sidecar.place.open_buffers(), name)
     if data is not None and definition_of(data) is not None:
         return [name]
-    found = giving(sidecar.place, name)
+    found = sidecar.giving(name)
     if not found:
         raise SeamlessError(
             f"{name} is neither a transformation that is stored in {sidecar.place.buffers}, nor the result of one"
@@ -156,7 +154,7 @@ def _steps(sidecar: Sidecar, name: str) -> list[str]:
 
 
 def _explained(
-    sidecar: Sidecar, name: str, options: Any, more: dict[str, bytes], data: bytes | None = None
+    sidecar: Sidecar, name: str, options: Any, data: bytes | None = None, at_hand: Read = lambda hexsum: None
 ) -> Explanation:
     from seamless.cli.running.journal import entries
     from seamless.cli.running.run_state import control_directory
@@ -171,7 +169,7 @@ def _explained(
         raise SeamlessError(f"the definition of the transformation {name} is not stored in {sidecar.place.buffers}")
     path = os.path.join(control_directory(), "run-journal.jsonl")
     journal = [entry for entry in entries(path, name) if entry["tf_checksum"] == name]
-    return explain(sidecar, name, definition, journal=journal, more=more, limit=options.relatives)
+    return explain(sidecar, name, definition, journal=journal, at_hand=at_hand, limit=options.relatives)
 
 
 def _explained_command(options: Options, messages: Messages) -> Explanation:
@@ -182,10 +180,31 @@ def _explained_command(options: Options, messages: Messages) -> Explanation:
     from seamless.cli.running.inputs import hash_inputs
 
     plan = make_plan(plan_options(options), wait_future=_do_not_wait, warn=messages.warning, promises=None)
-    description = Description(plan, hash_inputs(plan.inputs, messages))
-    more = {checksum.hex(): data for checksum, data in description.buffers.items()}
+    inputs = hash_inputs(plan.inputs, messages)
+    description = Description(plan, inputs)
+    small = {checksum.hex(): data for checksum, data in description.buffers.items()}
+    paths = {entry.checksum: entry.path for entry in inputs if entry.kind == "file"}
+
+    def at_hand(hexsum: str) -> bytes | None:
+        return small[hexsum] if hexsum in small else _content(paths.get(hexsum), hexsum)
+
     with _index(options, messages) as sidecar:
-        return _explained(sidecar, description.checksum.hex(), options, more, description.identity)
+        return _explained(sidecar, description.checksum.hex(), options, description.identity, at_hand)
+
+
+def _content(path: str | None, hexsum: str) -> bytes | None:
+    """Return the content of a local input that is not too long to be compared, unless it has just changed."""
+    from seamless.checksum import Checksum
+    from seamless.insight.relatives import LONGEST
+
+    try:
+        if path is None or os.path.getsize(path) > LONGEST:
+            return None
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError:
+        return None
+    return data if Checksum.of(data).hex() == hexsum else None
 
 
 def _do_not_wait(path: str) -> None:

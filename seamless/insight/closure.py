@@ -18,6 +18,7 @@ from seamless.insight.definition import Definition, definition_of, members_of
 _LONGEST_DEFINITION = 1 << 24  # bytes
 
 Notify = Callable[[int], object]
+Origins = Callable[[Checksum], "list[Checksum]"]  # the steps that give a buffer, as their result or a part of it
 
 
 @dataclass
@@ -37,9 +38,10 @@ class Closure:
 class _Collector:
     """Gathers a closure, one buffer after the other."""
 
-    def __init__(self, buffers: BufferStore, results: ResultStore, history: bool, notify: Notify):
+    def __init__(self, buffers: BufferStore, results: ResultStore, history: bool, origins: Origins, notify: Notify):
         self.found = Closure()
-        self._buffers, self._results, self._history, self._notify = buffers, results, history, notify
+        self._buffers, self._results, self._history = buffers, results, history
+        self._origins, self._notify = origins, notify
         self._pending: list[str] = []
         self._seen: set[str] = set()
 
@@ -64,7 +66,7 @@ class _Collector:
             self._add_origin(self._pending.pop())
 
     def _add_origin(self, name: str) -> None:
-        for step in self._results.get_transformations(Checksum(name)):
+        for step in self._origins(Checksum(name)):
             hexsum = step.hex()
             result = None if hexsum in self.found.steps else self._results.get_result(step)
             definition = None if result is None else self._definition(hexsum)
@@ -127,13 +129,15 @@ def closure(
     results: ResultStore,
     *,
     history: bool = True,
+    origins: Origins | None = None,
     notify: Notify = lambda n: None,
 ) -> Closure:
     """Return what belongs to the roots (transformations, results, or other buffers).
 
-    `history`: also the steps that gave the inputs, and so on. Raises UsageError for an unknown root, StoreError.
+    `history`: also the steps that gave the inputs, and so on. `origins`: how these are found
+    (default: as `results` knows them, by whole results only). Raises UsageError for an unknown root, StoreError.
     """
-    collector = _Collector(buffers, results, history, notify)
+    collector = _Collector(buffers, results, history, origins or results.get_transformations, notify)
     for root in roots:
         collector.add_root(root.hex())
     found = collector.found

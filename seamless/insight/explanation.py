@@ -10,10 +10,10 @@ from typing import Any
 
 from seamless.checksum import Checksum
 from seamless.insight.definition import Definition
-from seamless.insight.place import Place, connect, read_buffer, rows
-from seamless.insight.relatives import Relative, nearest
+from seamless.insight.differences import Read
+from seamless.insight.place import Place, connect, rows
+from seamless.insight.relatives import LONGEST, Relative, nearest, read_limited
 from seamless.insight.sidecar import Sidecar
-from seamless.stores.directory import BufferDirectory
 
 _SHORT_VALUE = 60  # bytes of a value that is shown
 
@@ -68,24 +68,28 @@ def explain(
     definition: Definition,
     *,
     journal: Iterable[Mapping[str, Any]] = (),
-    more: Mapping[str, bytes] | None = None,
+    at_hand: Read = lambda hexsum: None,
     limit: int = 1,
 ) -> Explanation:
-    """Explain a transformation. `journal`: entries about its executions, the latest first; `more`: buffers at hand.
-
-    The index must be up to date. Raises StoreError.
+    """Explain a transformation. `journal`: entries about its executions, the latest first. `at_hand`: gives
+    buffers that need not be stored. The index must be up to date. Raises StoreError.
     """
     place = sidecar.place
     buffers = place.open_buffers()
     known = _known(place, checksum)
     stored = known.result is not None and buffers.has([Checksum(known.result)])[0]
-    values = _values(definition, buffers, more or {})
+
+    def read(hexsum: str) -> bytes | None:
+        data = at_hand(hexsum)
+        return data if data is not None else read_limited(buffers, hexsum, LONGEST)
+
+    values = _values(definition, read)
     found = Explanation(checksum, definition, known.result, stored, known.record, values)
     found.reasons = [*known.reasons, *_journal_reasons(journal)]
     if known.result is not None and not stored:
         found.reasons.append(_why_gone(sidecar, known.result))
     if limit:
-        found.relatives = nearest(sidecar, checksum, definition, limit)
+        found.relatives = nearest(sidecar, checksum, definition, read, limit)
     return found
 
 
@@ -136,21 +140,14 @@ def _why_gone(sidecar: Sidecar, result: str) -> str:
     return f"{when}: its content was removed by seamless-gc; it is computed again when it is needed"
 
 
-def _values(definition: Definition, buffers: BufferDirectory, more: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the short values of pins as text."""
+def _values(definition: Definition, read: Read) -> dict[str, str]:
+    """Return the code and the short values of pins as text."""
     found = {}
     for name, pin in definition.pins.items():
-        if pin.checksum is None or name in definition.deep:
-            continue
-        data = more.get(pin.checksum)
-        if data is None:
-            length = buffers.length(Checksum(pin.checksum))
-            if length is None or (length > _SHORT_VALUE and name != "code") or length > 1 << 20:
-                continue
-            data = read_buffer(buffers, pin.checksum)
-        text = _text(data, name == "code")
-        if text is not None:
-            found[name] = text
+        if pin.checksum is not None and name not in definition.deep:
+            text = _text(read(pin.checksum), name == "code")
+            if text is not None:
+                found[name] = text
     return found
 
 
@@ -162,13 +159,6 @@ def _text(data: bytes | None, whole: bool) -> str | None:
     if text is None or (not whole and (len(text) > _SHORT_VALUE or not text.isprintable())):
         return None
     return text
-
-
-def giving(place: Place, result: str) -> list[str]:
-    """Return the transformations (hex) known to give a result (hex)."""
-    with connect(place) as database:
-        query = "SELECT DISTINCT checksum FROM rev_transformation WHERE result = ? ORDER BY id DESC LIMIT 10"
-        return [name for (name,) in rows(database, query, (result,))]
 
 
 def _short(checksum: str | None) -> str:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from seamless.checksum import Checksum
@@ -82,7 +82,7 @@ def connect(place: Place) -> closing[sqlite3.Connection]:
     return closing(connection)
 
 
-def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[str, ...]]:
+def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query; none where the table does not exist yet. Raises StoreError."""
     try:
         yield from connection.execute(query, values)
@@ -94,7 +94,7 @@ def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] 
 def all_results(place: Place) -> dict[str, str]:
     """Return the result (hex) of every transformation (hex) that has one."""
     with connect(place) as connection:
-        return dict(rows(connection, "SELECT checksum, result FROM transformation"))  # type: ignore[arg-type]
+        return dict(rows(connection, "SELECT checksum, result FROM transformation"))
 
 
 def irreproducible_steps(place: Place) -> set[str]:
@@ -104,3 +104,17 @@ def irreproducible_steps(place: Place) -> set[str]:
         for table in ("irreproducible_transformation", "transformation_conflict"):
             found.update(name for (name,) in rows(connection, f"SELECT DISTINCT checksum FROM {table}"))
     return found
+
+
+def registered_results(place: Place) -> list[tuple[str, str, bool]]:
+    """Return (transformation, result, whether that is its known result) of all steps that gave more than one result."""
+    query = (
+        "SELECT DISTINCT checksum, result FROM {} UNION SELECT t.checksum, t.result FROM transformation t "
+        "JOIN {} i ON i.checksum = t.checksum"
+    )
+    found: set[tuple[str, str]] = set()
+    with connect(place) as connection:
+        for table in ("irreproducible_transformation", "transformation_conflict"):
+            found.update(rows(connection, query.format(table, table)))
+        known: dict[str, str] = dict(rows(connection, "SELECT checksum, result FROM transformation"))
+    return [(step, result, known.get(step) == result) for step, result in sorted(found)]

@@ -9,9 +9,10 @@ from seamless.insight.definition import Definition, definition_of, features_of
 from seamless.insight.differences import Difference, Read, count_differences, differences, likeness
 from seamless.insight.place import connect, read_buffer, rows
 from seamless.insight.sidecar import Sidecar
+from seamless.stores.directory import BufferDirectory
 
 _EXAMINED = 60  # candidates whose definitions are read
-_LONGEST = 1 << 20  # bytes of a buffer that is read to be compared
+LONGEST = 1 << 20  # bytes of a buffer that is read to be compared
 
 _Ranked = tuple[int, bool, int, str, Definition]  # differences, other code, age, checksum, definition
 
@@ -24,8 +25,8 @@ class Relative(NamedTuple):
     differences: list[Difference]
 
 
-def nearest(sidecar: Sidecar, checksum: str, definition: Definition, limit: int = 1) -> list[Relative]:
-    """Return the cached transformations nearest to a step, at most `limit`, the nearest first.
+def nearest(sidecar: Sidecar, checksum: str, definition: Definition, read: Read, limit: int = 1) -> list[Relative]:
+    """Return the cached transformations nearest to a step, at most `limit`, the nearest first. `read` gives buffers.
 
     Fewest differences first; then those with the same code, with similar code, and the latest.
     """
@@ -41,10 +42,6 @@ def nearest(sidecar: Sidecar, checksum: str, definition: Definition, limit: int 
         same_code = other.pins.get("code") == definition.pins.get("code")
         ranked.append((count_differences(other, definition), not same_code, age, name, other))
     ranked.sort(key=lambda item: item[:3])
-
-    def read(hexsum: str) -> bytes | None:
-        length = buffers.length(Checksum(hexsum))
-        return read_buffer(buffers, hexsum) if length is not None and length <= _LONGEST else None
 
     best = _by_code(ranked, definition, read)[:limit]
     return [Relative(name, results[name], differences(other, definition, read)) for name, other in best]
@@ -75,4 +72,10 @@ def _results(sidecar: Sidecar, names: list[str]) -> dict[str, str]:
         return {}
     query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({','.join('?' * len(names))})"
     with connect(sidecar.place) as database:
-        return dict(rows(database, query, tuple(names)))  # type: ignore[arg-type]
+        return dict(rows(database, query, tuple(names)))
+
+
+def read_limited(buffers: BufferDirectory, checksum: str, limit: int) -> bytes | None:
+    """Return the verified bytes of a buffer; None if it is absent, damaged or longer than `limit` bytes."""
+    length = buffers.length(Checksum(checksum))
+    return read_buffer(buffers, checksum) if length is not None and length <= limit else None

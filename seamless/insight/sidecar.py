@@ -21,6 +21,7 @@ NAME = "seamless-insight.db"
 _VERSION = "1"
 _BATCH = 2000
 _FEATURE_LIMIT = 20_000  # steps that are looked at for one feature, the latest first
+_GIVING_LIMIT = 10  # steps that are named as the origin of a buffer
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS step (
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS step (
 );
 CREATE TABLE IF NOT EXISTS feature (number INTEGER, step INTEGER, PRIMARY KEY (number, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS members (checksum BLOB PRIMARY KEY, names BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS part (checksum BLOB, step BLOB, PRIMARY KEY (checksum, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (checksum BLOB PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
 
@@ -96,6 +98,15 @@ class Sidecar:
                 found.append(row[0].hex())
         return found
 
+    def giving(self, checksum: str) -> list[str]:
+        """Return the transformations (hex) that are known to give a buffer (hex), as their result or a part of it."""
+        with connect(self.place) as database:
+            query = "SELECT checksum FROM rev_transformation WHERE result = ? ORDER BY id DESC LIMIT ?"
+            found = [name for (name,) in rows(database, query, (checksum, _GIVING_LIMIT))]
+        query = "SELECT step FROM part WHERE checksum = ? LIMIT ?"
+        parts = self._connection.execute(query, (bytes.fromhex(checksum), _GIVING_LIMIT))
+        return list(dict.fromkeys([*found, *(step.hex() for (step,) in parts)]))
+
     def steps(self) -> Iterator[Step]:
         """Yield every indexed transformation. Some may have lost their results meanwhile."""
         for checksum, deep_result, needs, deep in self._connection.execute(
@@ -149,13 +160,13 @@ class Sidecar:
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             with self.transaction():
-                count += sum(self._add(name) for _, name in batch)
-                self._set_last(*batch[-1])
+                count += sum(self._add(name, result) for _, name, result in batch)
+                self._set_last(*batch[-1][:2])
             notify(len(batch))
         return count
 
-    def _new_names(self) -> list[tuple[int, str]]:
-        """Return (row, hex) of the transformations after the last one that was indexed, in the order of rows."""
+    def _new_names(self) -> list[tuple[int, str, str]]:
+        """Return (row, hex, hex of the result) of the transformations after the last one that was indexed, in the order of rows."""
         found = self._connection.execute("SELECT value FROM fact WHERE name = 'last'").fetchone()
         row, _, name = (found[0] if found else "0 ").partition(" ")
         with connect(self.place) as database:
@@ -163,15 +174,15 @@ class Sidecar:
             if name and same != (name,):
                 # That row has gone, so its number may have been used again: whatever is not indexed is new.
                 known = {checksum.hex() for (checksum,) in self._connection.execute("SELECT checksum FROM step")}
-                every = rows(database, "SELECT rowid, checksum FROM transformation ORDER BY rowid")
-                return [(int(r), c) for r, c in every if c not in known]
-            query = "SELECT rowid, checksum FROM transformation WHERE rowid > ? ORDER BY rowid"
-            return [(int(r), c) for r, c in rows(database, query, (int(row),))]
+                every = rows(database, "SELECT rowid, checksum, result FROM transformation ORDER BY rowid")
+                return [(r, c, result) for r, c, result in every if c not in known]
+            query = "SELECT rowid, checksum, result FROM transformation WHERE rowid > ? ORDER BY rowid"
+            return list(rows(database, query, (int(row),)))
 
     def _set_last(self, row: int, name: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO fact VALUES ('last', ?)", (f"{row} {name}",))
 
-    def _add(self, name: str) -> int:
+    def _add(self, name: str, result: str) -> int:
         data = _quick_read(self._buffers, self.place.buffers, name)
         definition = definition_of(data) if data is not None else None
         if definition is None:
@@ -192,6 +203,11 @@ class Sidecar:
         self._connection.executemany(
             "INSERT OR IGNORE INTO feature VALUES (?, ?)", [(number, step) for number in features_of(definition)]
         )
+        if definition.deep_result:
+            parts = self.members(bytes.fromhex(result)) or ()
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO part VALUES (?, ?)", [(part, bytes.fromhex(name)) for part in parts]
+            )
         return 1
 
 

@@ -18,6 +18,7 @@ from seamless.errors import TransformationError, UsageError
 from seamless.transformer import runner
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.submission import Submission
 from seamless.transformer.worker import WorkerPoolExecutor
 from seamless.transformer.workers.errors import pack_error
 from seamless.transformer.workers.step import unpack_step
@@ -65,9 +66,14 @@ class DaskWorkerExecutor(WorkerPoolExecutor):
         from seamless.transformer.workers.pool import origin
 
         nested = origin.get() is not None and not envelope.local
-        away = nested and self.spreads and depth.get() == 0 and self._active >= self.size
+        away = nested and self.spreads and depth.get() == 0 and self._active >= self.size and self._has_others()
         self._elsewhere.value = away
         return away
+
+    def _has_others(self) -> bool:
+        """Tell whether there are other Dask workers, as far as this one has heard."""
+        identity = getattr(self.worker._get_client(), "_scheduler_identity", None) or {}
+        return int(identity.get("n_workers") or len(identity.get("workers") or ())) > 1
 
     def execute(self, request: ExecutionRequest) -> ExecutionAnswer:
         """Execute one step; block until it has ended."""
@@ -152,12 +158,42 @@ def run_step(step: Packed, refresh: bool, above: int) -> dict[str, Any]:
     token = depth.set(above)
     try:
         _executor()
-        outcome = runner.run_transformation(transformation, tf, envelope, refresh=refresh)
+        if above:
+            outcome = _run_for_others(transformation, tf, envelope, refresh)
+        else:
+            outcome = runner.run_transformation(transformation, tf, envelope, refresh=refresh)
     except Exception as exc:  # noqa: BLE001  it belongs to who waits for the step
         outcome = Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
     finally:
         depth.reset(token)
     return _told_of(outcome, envelope)
+
+
+class _Sent:
+    """The steps that steps of Dask workers have sent here, by transformation."""
+
+    def __init__(self) -> None:
+        self.submissions: dict[Checksum, Submission] = {}
+
+    def cancel(self, tf: Checksum) -> None:
+        """End one, if it is here."""
+        submission = self.submissions.get(tf)
+        if submission is not None:
+            submission.cancel()
+
+
+_sent = _Sent()
+
+
+def _run_for_others(transformation: dict[str, Any], tf: Checksum, envelope: Envelope, refresh: bool) -> Outcome:
+    """Do what the runner does, but never join what is under way here: that could be waiting for this very task."""
+    submission = Submission(transformation, tf, envelope, runner._perform, refresh=refresh)
+    submission.join()
+    _sent.submissions[tf] = submission
+    try:
+        return submission.wait()
+    finally:
+        _sent.submissions.pop(tf, None)
 
 
 def _told_of(outcome: Outcome, envelope: Envelope) -> dict[str, Any]:
@@ -206,5 +242,6 @@ async def cancel_step(tf: str, key: str, dask_worker: Any = None) -> None:
         task = dask_worker.state.tasks.get(key)
         if task is None or task.state == "cancelled":
             runner.cancel(Checksum(tf))
+            _sent.cancel(Checksum(tf))
             return
         await asyncio.sleep(0.05)

@@ -5,6 +5,7 @@ Knows nothing about caching: it reads its inputs, runs the step, adds the result
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,8 @@ from seamless.checksum import Checksum
 from seamless.errors import TransformationError
 from seamless.transformer.outcome import Envelope, OutputHandler, Usage
 from seamless.transformer.records import UsageMeter
+
+GPU_DRIVER = "/proc/driver/nvidia/version"
 
 
 class Execution:
@@ -47,13 +50,18 @@ def execute(
     canceled: threading.Event | None = None,
 ) -> Execution:
     """Run one transformation, here or in a process started for it. Raises StepError, CacheMissError, StoreError."""
-    if not envelope.record:
+    if not envelope.record and not os.path.exists(GPU_DRIVER):
         return _execute(transformation, tf, envelope, buffers, on_output, canceled)
+    from seamless.transformer.recording.gpu import GpuMeter
     from seamless.transformer.recording.site import Site
 
-    site = Site()
-    done = _execute(transformation, tf, envelope, buffers, on_output, canceled)
-    if done.site is None:
+    site, meter = Site(), GpuMeter() if os.path.exists(GPU_DRIVER) else None
+    try:
+        done = _execute(transformation, tf, envelope, buffers, on_output, canceled)
+    finally:
+        peak = meter.stop() if meter is not None else None
+    done.usage.gpu_memory_peak_bytes = peak
+    if envelope.record and done.site is None:
         done.site = site.noted()
     return done
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import builtins
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
+from seamless.cache.resolve import open_buffer
 from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, StoreError, TransformationError, WorkerLostError
 from seamless.remote import jobserver_remote
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from seamless.remote.jobserver_client import JobserverClient
     from seamless.transformer.outcome import Envelope
 
+_PATIENCE = 30.0  # seconds for a result to arrive in a store
 _LARGEST = 64 << 20  # bytes of a scratch result that are fetched without being asked for
 
 
@@ -150,6 +153,8 @@ def _answer(request: ExecutionRequest, client: JobserverClient, answer: dict[str
     result = Checksum(answer["result_checksum"])
     if request.envelope.scratch:
         _fetch(request, client, result)
+    elif not client.keeps_results():
+        _await_buffer(request, result)
     compilation = answer.get("compilation")
     return ExecutionAnswer(
         result,
@@ -167,6 +172,25 @@ def _fetch(request: ExecutionRequest, client: JobserverClient, result: Checksum)
     content = client.get_buffer(result, most=_LARGEST)
     if content is not None:
         request.buffers.added[result] = Buffer(content, checksum=result)
+
+
+def _await_buffer(request: ExecutionRequest, result: Checksum) -> None:
+    """Return when the buffer is in a store: a jobserver of the reference answers before. Raises StoreError."""
+    deadline = time.monotonic() + _PATIENCE
+    pause = 0.02
+    while session.buffer_stores:
+        try:
+            open_buffer(result).close()
+            return
+        except CacheMissError as exc:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"the jobserver says that the result is {result}, but its buffer is in no store of this process "
+                    f"after {_PATIENCE:g} s: does the jobserver work with the same stores?"
+                ) from exc
+        if request.canceled.wait(pause):
+            return
+        pause = min(2 * pause, 0.5)
 
 
 def _usage(answer: dict[str, Any]) -> Usage:

@@ -41,6 +41,7 @@ class Usage:
     cpu_time_user_seconds: float = 0.0
     cpu_time_system_seconds: float = 0.0
     memory_peak_bytes: int = 0
+    gpu_memory_peak_bytes: int | None = None  # None: not known
 
 
 @dataclass

@@ -27,7 +27,7 @@ def minimal_record(tf: Checksum, done: ExecutionAnswer) -> dict[str, Any]:
         "cpu_time_user_seconds": round(usage.cpu_time_user_seconds, 6),
         "cpu_time_system_seconds": round(usage.cpu_time_system_seconds, 6),
         "memory_peak_bytes": usage.memory_peak_bytes,
-        "gpu_memory_peak_bytes": None,
+        "gpu_memory_peak_bytes": usage.gpu_memory_peak_bytes,
     }
     if done.compilation is not None:
         record["compilation"] = done.compilation

@@ -251,12 +251,12 @@ def _perform(submission: Submission) -> Outcome:
             if result is not None:
                 return Outcome(tf, result=result, cached=True)
             buckets = None
+            request = _request(submission, buffers)
             if recording.mode.record and not kept_there:
                 from seamless.transformer.recording.full import prepare
 
                 buckets = prepare(envelope.env)
-                envelope = replace(envelope, record=True)
-            request = _request(submission, buffers)
+                request.envelope = replace(envelope, record=True)
             done = seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)

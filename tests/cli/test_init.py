@@ -172,7 +172,10 @@ def test_a_mistake_is_one_message_and_status_2(
     place: Place, command: Command, arguments: list[str], mention: str
 ) -> None:
     if arguments[1] == "far":
-        (place.work / "seamless.yaml").write_text("- project: p\n- cluster: ws\n- execution: remote\n")
+        (place.work / "seamless.yaml").write_text(
+            "- project: p\n- cluster: only\n- execution: remote\n- clusters:\n    only:\n      frontends:\n"
+            "        - hashserver: {bufferdir: /b}\n          database: {database_dir: /d}\n"
+        )
     result = command("init", *arguments)
     assert (result.status, result.out) == (2, "")
     assert mention in result.err

@@ -37,6 +37,11 @@ class Images:
         """The archive that the base was built from."""
         return self.labels("base")["org.label-schema.usage.singularity.deffile.mirrorurl"]
 
+    @property
+    def wheel(self) -> Path:
+        """The wheel of Seamless that the images were built from."""
+        return next((self.place / "wheels").glob("seamless-*.whl"))
+
     def labels(self, name: str) -> dict[str, str]:
         """Return the labels of an image."""
         done = self.apptainer("inspect", "--json", "--labels", self.path(name))

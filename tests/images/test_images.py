@@ -58,7 +58,6 @@ def test_all_images_have_the_packages_of_one_base(images: Images) -> None:
 
 
 def test_what_is_up_to_date_is_not_built_again_and_needs_no_network(images: Images) -> None:
-    wheel = next((images.place / "wheels").glob("seamless-*.whl"))
     before = {path: path.stat().st_mtime_ns for path in images.place.glob("*.sif")}
     words = [
         sys.executable,
@@ -69,7 +68,7 @@ def test_what_is_up_to_date_is_not_built_again_and_needs_no_network(images: Imag
         images.mirror,
         "--offline",
     ]
-    words += ["--wheel", wheel, *(word for name in IMAGES for word in ("--only", name))]
+    words += ["--wheel", images.wheel, *(word for name in IMAGES for word in ("--only", name))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert {path: path.stat().st_mtime_ns for path in images.place.glob("*.sif")} == before
@@ -265,12 +264,18 @@ def test_a_program_in_an_image_submits_to_the_batch_system_outside(images: Image
 
 
 def test_the_page_about_images_does_what_it_says(
-    images: Images, run_page: Callable[[str], list[str]], isolation: Path, tmp_path: Path
+    images: Images,
+    run_page: Callable[[str], list[str]],
+    isolation: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # an image has the home of the account, not that of the test
+    monkeypatch.setenv("APPTAINERENV_SEAMLESS_CACHE", str(tmp_path / "cache"))
     (isolation / "images").symlink_to(images.place)
     (tmp_path / "work" / "images").symlink_to(ROOT / "images")
-    # what this machine can reach; and the images that there are
-    known = " ".join(["--mirror", images.mirror, *(f"--only {name}" for name in IMAGES)])
+    # the archive that this machine can reach, and the wheel that the images have
+    known = " ".join(["--mirror", images.mirror, "--wheel", str(images.wheel), *(f"--only {name}" for name in IMAGES)])
     text = (ROOT / "docs" / "howto" / "images.md").read_text(encoding="utf-8")
     problems = run_page(text.replace("$ images/build.py", f"$ {sys.executable} images/build.py {known}"))
     assert problems == [], "\n\n".join(problems)

@@ -36,8 +36,9 @@ class DaskPlace(Place):
         first = random.randrange(20000, 32000, 200)
         self.more = more
         (self.home / ".seamless" / "clusters.yaml").write_text(
-            f"ws:\n  type: {kind}\n" + (f"  workers: {workers}\n" if kind == "local" else "")
-            + (f"  memory_per_core_property_name: not_applicable\n" if kind == "oar" else "")
+            f"ws:\n  type: {kind}\n"
+            + (f"  workers: {workers}\n" if kind == "local" else "")
+            + ("  memory_per_core_property_name: not_applicable\n" if kind == "oar" else "")
             + f"  default_queue: main\n  queues:\n    main: {{memory: 600MB, walltime: '00:20:00'{queue}}}\n"
             "  frontends:\n"
             f"    - hashserver: {{bufferdir: {self.store}}}\n"

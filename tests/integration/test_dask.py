@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.integration.dask_place import DaskPlace
 from tests.integration.place import eventually, processes, words_of
 
@@ -115,8 +116,8 @@ def test_a_scratch_result_comes_back_though_no_store_has_it(shared: DaskPlace) -
 def large(n):
     return "x" * n
 
+large.scratch = True
 tf = large(100_000)
-tf.scratch = True
 print(len(tf.run()))
 """
     assert run_program(shared, program, "scratch") == ["100000"]
@@ -199,8 +200,8 @@ print(tf.status)
 
 
 def test_nobody_without_the_certificate_gets_to_the_scheduler(shared: DaskPlace) -> None:
-    import ssl
     import socket
+    import ssl
 
     shared.run("seamless-run", "echo there")
     (state,) = shared.states("daskserver")

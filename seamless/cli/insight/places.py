@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from seamless.checksum import Checksum
 from seamless.cli.run_options import split_scope
 from seamless.cli.storage import configuration_files
 from seamless.cli.transfer.options import STORAGE_TEXT
@@ -15,6 +19,9 @@ from seamless.config.embedded import cache_from_environment
 from seamless.errors import UsageError
 from seamless.insight.place import Place, checked_place, places_below
 from seamless.stores.embedded import cache_subdirectory, default_cache_directory
+
+if TYPE_CHECKING:
+    from seamless.cli.storage import Storage
 
 
 def add_place(parser: argparse.ArgumentParser, *, scope: bool = True) -> argparse._ArgumentGroup:
@@ -52,6 +59,25 @@ def every_place(options: argparse.Namespace) -> list[Place]:
     if not found:
         raise UsageError(f"there is no store in {root}")
     return found
+
+
+@contextmanager
+def origins_in(options: argparse.Namespace, storage: Storage) -> Iterator[Callable[[Checksum], list[Checksum]]]:
+    """Give a function that finds the steps that give a buffer, also as a part of a result where an index can be had."""
+    try:
+        place = selected_place(options)
+    except UsageError:  # the store is on another machine
+        yield storage.results.get_transformations
+        return
+    from seamless.insight.sidecar import Sidecar
+
+    with Sidecar(place) as sidecar:
+        sidecar.update()
+
+        def origins(checksum: Checksum) -> list[Checksum]:
+            return [Checksum(name) for name in sidecar.giving(checksum.hex())]
+
+        yield origins
 
 
 def _names(options: argparse.Namespace) -> list[str | None]:

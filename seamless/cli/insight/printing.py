@@ -88,8 +88,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for kind, count in plan.kinds.items():
         sizes = format_size(count.size), format_size(count.freed)
         yield f"  {kind:<12}{count.buffers:>10}{sizes[0]:>12}{count.go:>10}{sizes[1]:>12}"
-    if plan.limit is not None and plan.size - plan.freed > plan.limit:
-        yield f"  the limit of {format_size(plan.limit)} would be exceeded by {format_size(plan.size - plan.freed - plan.limit)}"
+    excess = plan.size - plan.freed - plan.limit if plan.limit is not None else 0
+    if excess > 0:
+        yield f"  it stays {format_size(excess)} above the limit"
     if plan.withheld.go:
         size = format_size(plan.withheld.freed)
         yield f"  {plan.withheld.go} more ({size}) cannot be computed again; they stay without --irreplaceable"

@@ -110,7 +110,9 @@ def make_cluster(cluster_string: str, parameters: Parameters, place: Place) -> A
     else:
         cluster = None
     if not isinstance(cluster, Cluster):
-        raise UsageError(f"{cluster_string} is neither a Dask cluster, nor a class of them, nor a function that makes one")
+        raise UsageError(
+            f"{cluster_string} is neither a Dask cluster, nor a class of them, nor a function that makes one"
+        )
     if not hasattr(getattr(cluster, "scheduler", None), "tasks"):
         raise UsageError(f"{cluster_string}: the scheduler of this cluster is not in the process that makes it")
     return cluster
@@ -139,7 +141,7 @@ def _tidy(kind: Any) -> Any:
     class Job(kind.job_cls):  # type: ignore[misc, name-defined]
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
-            self._command_template = once_each(self._command_template)
+            self._command_template: str = once_each(self._command_template)
 
     Job.__name__ = Job.__qualname__ = kind.job_cls.__name__
     return type(kind.__name__, (kind,), {"job_cls": Job})

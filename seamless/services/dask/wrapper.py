@@ -17,14 +17,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from seamless.config.units import seconds
-from seamless.errors import SeamlessError, UsageError
+from seamless.errors import UsageError
 from seamless.services.common.options import FIRST_PORT, LAST_PORT
 from seamless.services.common.ports import PortError, listen
 from seamless.services.common.status import StatusFile
-from seamless.services.dask.clusters import Place, apply_settings, batch_of, make_cluster, split_cluster_string, system_of
+from seamless.services.dask.clusters import (
+    Place,
+    apply_settings,
+    batch_of,
+    make_cluster,
+    split_cluster_string,
+    system_of,
+)
 from seamless.services.dask.demand import Snapshot, snapshot
 from seamless.services.dask.jobs import Jobs
-from seamless.services.dask.parameters import Parameters, parse_parameters
+from seamless.services.dask.parameters import parse_parameters
 
 TICK = 1.0
 TOPIC = "seamless-wrapper"  # of the events that clients are told
@@ -256,5 +263,3 @@ def free_ports(host: str, port_range: tuple[int, int] | None) -> tuple[int, int]
         if len(found) == 2:
             return found[0], found[1]
     raise PortError(f"No free port available in range {start}-{end}")
-
-

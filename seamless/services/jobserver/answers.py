@@ -10,6 +10,13 @@ from typing import Any
 from seamless.errors import BufferCorruptionError, CacheMissError, StoreError, WorkerLostError
 from seamless.transformer.outcome import Outcome, Usage
 
+# What a full record says of the process, and of how it was checked.
+_RUNTIME = (
+    *("started_at", "finished_at", "hostname", "pid", "process_started_at", "process_create_time_epoch"),
+    *("worker_execution_index", "retry_count", "compilation_time_seconds"),
+)
+_VALIDATION = ("validation_snapshot", "bucket_contract_violations", "job_contract_violations", "contract_violations")
+
 CANCELED = "Transformation was canceled"
 # What kind of failure it was, and the status of the answer: the step's own one is nobody's fault here.
 STATUS = {"step": 422, "missing": 422, "damaged": 422, "lost": 500, "store": 500}
@@ -65,12 +72,19 @@ def in_the_form_of_the_reference(outcome: Outcome, started: float, finished: flo
         return {"result_checksum": outcome.result.hex(), "record_runtime": runtime}
     import platform
 
-    nothing = {"probe_context": None, "compilation_context": None, "job_validation": None}
     return {
         "result_checksum": outcome.result.hex(),
-        "record_runtime": {**runtime, "hostname": platform.node()},
-        **nothing,
+        "record_runtime": {**runtime, "hostname": platform.node(), **_of_record(outcome, _RUNTIME)},
+        "probe_context": (outcome.record or {}).get("freshness"),
+        "compilation_context": (outcome.record or {}).get("compilation_context"),
+        "job_validation": _of_record(outcome, _VALIDATION) or None,
     }
+
+
+def _of_record(outcome: Outcome, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return a part of the full record; nothing if the step was not executed by this request."""
+    record = outcome.record
+    return {} if record is None else {key: record[key] for key in keys}
 
 
 def record_runtime(usage: Usage, started: float, finished: float) -> dict[str, Any]:
@@ -82,7 +96,7 @@ def record_runtime(usage: Usage, started: float, finished: float) -> dict[str, A
         "cpu_user_seconds": round(usage.cpu_time_user_seconds, 6),
         "cpu_system_seconds": round(usage.cpu_time_system_seconds, 6),
         "memory_peak_bytes": usage.memory_peak_bytes,
-        "gpu_memory_peak_bytes": None,
+        "gpu_memory_peak_bytes": usage.gpu_memory_peak_bytes,
     }
 
 

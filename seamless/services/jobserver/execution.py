@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seamless.errors import UsageError
 from seamless.session import session
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.recording.mode import RecordMode, recording
 from seamless.transformer.worker import WorkerPoolExecutor
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def activate_stores(parameters: Mapping[str, Any]) -> None:
 
     Raises UsageError, StoreError.
     """
+    recording.mode = RecordMode(bool(parameters.get("record")), remote_target="jobserver")
     clients = {kind: parameters[kind] for kind in ("database", "buffer") if parameters.get(kind)}
     if clients:
         from seamless.remote.forwarding import activate_forwarded

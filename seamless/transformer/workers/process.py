@@ -244,7 +244,7 @@ class WorkerProcess:
 
     def _result(
         self, transformation: dict[str, Any], tf: Checksum, envelope: Envelope, buffers: WorkerBuffers
-    ) -> tuple[str, tuple[tuple[float, ...], bytes | None]]:
+    ) -> tuple[str, tuple[tuple[float | None, ...], bytes | None]]:
         self._meter.start()
         done = execute(
             transformation,
@@ -260,6 +260,7 @@ class WorkerProcess:
             usage.cpu_time_user_seconds,
             usage.cpu_time_system_seconds,
             usage.memory_peak_bytes,
+            done.usage.gpu_memory_peak_bytes,
         )
         noted = (done.compilation, done.site)
         return done.result.hex(), (used, None if noted == (None, None) else pickle.dumps(noted))

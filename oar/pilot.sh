@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# A pilot job: one allocation that works through a file with command lines, as many at a time as it has cores.
+#   oarsub -l /core=16,walltime=8:00:00 -S "./oar/pilot.sh SEAMLESS_CACHE=$HOME/cache commands.txt"
+# Two minutes before its time is over it stops, and OAR submits it again for the rest. Several may share a file.
+#OAR -n seamless-pilot
+#OAR -t idempotent
+#OAR --checkpoint 120
+#OAR --signal 10
+#OAR -l /core=1,walltime=01:00:00
+set -uo pipefail
+
+# Leading words NAME=VALUE become variables, as OAR passes none on.
+while [[ ${1:-} =~ ^[A-Z_]+= ]]; do
+  declare -x "$1"
+  shift
+done
+if (($# == 0)); then
+  printf 'usage: oarsub -S "pilot.sh [NAME=VALUE...] COMMANDS [options of seamless-run]"\n' >&2
+  exit 2
+fi
+commands=$1
+shift
+options=("$@")
+width=${SEAMLESS_PILOT_WIDTH:-$(sort -- "${OAR_NODE_FILE:-/dev/null}" | wc -l)}
+# Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
+if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
+  SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)
+  export SEAMLESS_REMOTE_CLIENTS
+fi
+leaving=
+failed=0
+declare -A running=() # process -> line
+trap 'leaving=again' USR1
+trap 'leaving=stop' TERM INT
+
+reap() { # wait until a step has ended, or a signal has come
+  local pid=
+  wait -n -p pid
+  local status=$?
+  [[ -n $pid ]] || return 0
+  if ((status != 0)); then
+    printf 'pilot: status %s: %s\n' "$status" "${running[$pid]}" >&2
+    failed=$((failed + 1))
+  fi
+  unset "running[$pid]"
+}
+
+while [[ -z $leaving ]] && IFS= read -r line; do
+  [[ -n $line ]] || continue
+  while ((${#running[@]} >= width)) && [[ -z $leaving ]]; do reap; done
+  [[ -z $leaving ]] || break
+  seamless-run --yes "${options[@]}" -c "$line" </dev/null &
+  running[$!]=$line
+done <"$commands"
+while ((${#running[@]} > 0)) && [[ -z $leaving ]]; do reap; done
+
+if [[ -n $leaving ]]; then
+  # What is interrupted now is executed by whoever asks next; what was finished is never executed again.
+  if ((${#running[@]} > 0)); then kill -TERM "${!running[@]}" 2>/dev/null; fi
+  wait
+  if [[ $leaving == again ]]; then
+    exit 99 # so OAR knows that there is more to do
+  fi
+  exit 143
+fi
+exit $((failed > 0))
