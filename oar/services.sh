@@ -13,11 +13,12 @@ python=$(dirname -- "$(readlink -f -- "$program")")/python
 umask 077
 "$python" - <<'PY' >.seamless-clients.json.new
 import json
+import sys
 
 import seamless.config
 
 seamless.config.init()
-cluster = seamless.config.describe()["cluster"]
+cluster = seamless.config.describe()["state"]["cluster"]
 clients = seamless.config.collect_remote_clients(cluster)
 inside = [entry for kind in ("buffer", "database") for entry in clients[kind]]
 if not inside:
@@ -25,6 +26,8 @@ if not inside:
 for entry in inside:
     if entry.get("remote_url"):
         entry["url"] = entry["remote_url"]
+    if "//127." in entry["url"]:
+        print("services.sh: warning: other machines cannot reach", entry["url"], file=sys.stderr)
 print(json.dumps(clients))
 PY
 mv -- .seamless-clients.json.new .seamless-clients.json

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ SCRIPTS = Path(sys.executable).parent
 
 # Variables that change what Seamless does; no test inherits them.
 FOREIGN_VARIABLES = ("SEAMLESS_", "CONDA_", "XDG_", "NO_COLOR", "PYTHONWARNINGS", "REMOTE_HTTP_LAUNCHER_DIR")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C work in the programs of the tests: who is run in the background of a shell hands on an ignored one."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

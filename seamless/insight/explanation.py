@@ -85,9 +85,10 @@ def explain(
 
     values = _values(definition, read)
     found = Explanation(checksum, definition, known.result, stored, known.record, values)
-    found.reasons = [*known.reasons, *_journal_reasons(journal)]
+    events = [*known.reasons, *_journal_reasons(journal)]
     if known.result is not None and not stored:
-        found.reasons.append(_why_gone(sidecar, known.result))
+        events.append(_why_gone(sidecar, known.result))
+    found.reasons = _history(events)
     if limit:
         found.relatives = nearest(sidecar, checksum, definition, read, limit)
     return found
@@ -97,7 +98,10 @@ def explain(
 class _Known:
     result: str | None
     record: dict[str, Any] | None
-    reasons: list[str]
+    reasons: list[_Event]
+
+
+_Event = tuple[float, str]  # when, in seconds since the epoch (0: not known), and what
 
 
 def _known(place: Place, checksum: str) -> _Known:
@@ -110,34 +114,53 @@ def _known(place: Place, checksum: str) -> _Known:
             known.record = json.loads(text) or None
         query = "SELECT result, deleted_at, client FROM transformation_deletion WHERE checksum = ? ORDER BY id"
         for result, when, client in rows(database, query, key):
-            known.reasons.append(f"{when}: the result {_short(result)} was forgotten by {client}")
+            known.reasons.append((_epoch(when), f"the result {_short(result)} was forgotten by {client}"))
         query = "SELECT result FROM irreproducible_transformation WHERE checksum = ? ORDER BY id"
         for (result,) in rows(database, query, key):
-            known.reasons.append(f"the result {_short(result)} could not be reproduced; it is registered as such")
+            known.reasons.append((0.0, f"the result {_short(result)} did not come again; it is registered as such"))
         query = "SELECT result, seen_at, client FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"
         for result, when, client in rows(database, query, key):
-            known.reasons.append(f"{when}: another result, {_short(result)}, came from {client}; it was not taken")
+            known.reasons.append((_epoch(when), f"another result, {_short(result)}, from {client} was not taken"))
     return known
 
 
-def _journal_reasons(journal: Iterable[Mapping[str, Any]]) -> list[str]:
+def _journal_reasons(journal: Iterable[Mapping[str, Any]]) -> list[_Event]:
     found = []
     for entry in journal:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.get("time", 0)))
         where = f"on {entry.get('host')} in {entry.get('cwd')}"
         if entry.get("exit_status"):
-            found.append(f"{when}: failed with exit status {entry['exit_status']} {where}; failures are not kept")
+            text = f"failed with exit status {entry['exit_status']} {where}; failures are not kept"
         else:
-            found.append(f"{when}: computed {where}, result {_short(entry.get('result_checksum'))}")
-    return found[::-1]
+            text = f"computed {where}, result {_short(entry.get('result_checksum'))}"
+        found.append((float(entry.get("time", 0)), text))
+    return found
 
 
-def _why_gone(sidecar: Sidecar, result: str) -> str:
+def _why_gone(sidecar: Sidecar, result: str) -> _Event:
     at = sidecar.removed_at(bytes.fromhex(result))
     if at is None:
-        return "its content is not stored: it was scratch, or its file was lost or deleted; it is computed again"
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    return f"{when}: its content was removed by seamless-gc; it is computed again when it is needed"
+        text = "its content is not stored: it was scratch, or its file was lost or deleted; it is computed again"
+        return float("inf"), text
+    return at, "its content was removed by seamless-gc; it is computed again when it is needed"
+
+
+def _history(events: Iterable[_Event]) -> list[str]:
+    """Return what happened, the oldest first, in local time."""
+    lines = []
+    for when, text in sorted(events):
+        known = 0 < when < float("inf")
+        lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}: {text}" if known else text)
+    return lines
+
+
+def _epoch(text: str) -> float:
+    """Return the seconds of a time in UTC as the database has it; 0 for any other text."""
+    from calendar import timegm
+
+    try:
+        return float(timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+    except ValueError:
+        return 0.0
 
 
 def _values(definition: Definition, read: Read) -> dict[str, str]:

@@ -166,7 +166,7 @@ class Sidecar:
         return count
 
     def _new_names(self) -> list[tuple[int, str, str]]:
-        """Return (row, hex, hex of the result) of the transformations after the last one that was indexed, in the order of rows."""
+        """Return (row, hex, hex of the result) of the transformations that came after the last indexed one."""
         found = self._connection.execute("SELECT value FROM fact WHERE name = 'last'").fetchone()
         row, _, name = (found[0] if found else "0 ").partition(" ")
         with connect(self.place) as database:

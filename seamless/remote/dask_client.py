@@ -1,4 +1,4 @@
-"""The connection to a Dask scheduler that Seamless has launched, for whoever submits to it. Knows no transformations."""
+"""The connection to a Dask scheduler that Seamless has launched. Knows no transformations."""
 
 from __future__ import annotations
 

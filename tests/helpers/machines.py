@@ -7,6 +7,7 @@ and gone with it. `shared` is a directory that all see, as a network file system
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,8 @@ from tests.helpers.sshd import SCRATCH, SSHD, wait_for
 OWN = ("etc", "home", "opt", "root", "usr", "var")
 SECONDS = 120
 # What a machine writes by merely being there, or by somebody logging in.
-ALWAYS = ("/etc/hosts", "/etc/ssh/ssh_host_", "/root/.ssh", "/var/log/", "/root/.ansible", "/var/tmp", "/var/lib/systemd")
+ALWAYS = ("/etc/hosts", "/etc/.pwd.lock", "/etc/ssh/ssh_host_", "/root/.ssh", "/root/.ansible", "/var/log/", "/var/tmp")
+BACKUPS = ("passwd-", "group-", "shadow-", "subuid-", "subgid-")
 
 # The first process of a machine: it makes the files, starts sshd, and waits for whatever loses its parent.
 _FIRST = """set -eu
@@ -82,10 +84,9 @@ class Machines:
         for i, name in enumerate(self.names):
             (self.root / name).mkdir()
             words = ["unshare", "--mount", "--uts", "--net", "--pid", "--fork", "--kill-child"]
-            self._first[name] = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *words, "bash", script, self.root, name],
-                stdin=subprocess.DEVNULL, stderr=open(self.root / f"{name}.log", "wb"),  # noqa: SIM115
-            )  # fmt: skip
+            command = ["setpriv", "--pdeathsig", "KILL", *words, "bash", script, self.root, name]
+            with open(self.root / f"{name}.log", "wb") as log:
+                self._first[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
             wait_for(lambda name=name: self._inside(name), f"{name} does not start")
             link = f"{self.bridge}m{i}"
             there = str(self._inside(name))
@@ -129,8 +130,6 @@ class Machines:
 
     def run(self, name: str, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on a machine as root, over ssh."""
-        import shlex
-
         command = ["ssh", "-F", str(self.root / "ssh_config"), name, shlex.join(map(str, words))]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -139,14 +138,15 @@ class Machines:
         return done
 
     def files(self, name: str) -> set[str]:
-        """Return what a machine has written, changed or removed of its own, without what any machine writes."""
+        """Return what a machine has that this one has not, or not so; without what any machine writes."""
         upper = Path(f"/proc/{self._inside(name)}/root{self.root}/{name}")
         found = set()
         for top in OWN:
             for directory, _, names in os.walk(upper / top):
                 place = Path("/", os.path.relpath(directory, upper))
-                found |= {str(place / each) for each in names} | ({str(place)} if not Path(place).exists() else set())
-        return {path for path in found if not path.startswith(ALWAYS)}
+                found |= {str(place / each) for each in names if differs(upper / str(place)[1:] / each, place / each)}
+                found |= set() if place.exists() else {str(place)}
+        return {path for path in found if not path.startswith(ALWAYS) and not path.endswith(BACKUPS)}
 
     def close(self) -> None:
         """End the machines with all their processes, and the network."""
@@ -157,6 +157,13 @@ class Machines:
             ip("link", "del", f"{self.bridge}m{i}", check=False)
         ip("link", "del", self.bridge, check=False)
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def differs(path: Path, lower: Path) -> bool:
+    """Tell whether a file is another one than that below it."""
+    if not (path.is_file() and lower.is_file()) or path.is_symlink():
+        return True
+    return path.read_bytes() != lower.read_bytes()
 
 
 def make_key(path: Path) -> None:

@@ -218,7 +218,7 @@ def test_nobody_without_the_certificate_gets_to_the_scheduler(shared: DaskPlace)
 def test_the_certificate_is_for_the_user_alone_and_in_no_log(shared: DaskPlace) -> None:
     shared.run("seamless-run", "echo there, too")
     (state,) = shared.states("daskserver")
-    logs = [path for path in shared.home.rglob("*.log*")]
+    logs = list(shared.home.rglob("*.log*"))
     assert state["token"].startswith("dask-tls-")
     assert [path for path in logs if state["token"] in path.read_text(errors="replace")] == []
     assert {oct(path.stat().st_mode & 0o077) for path in shared.records.glob("daskserver*.json")} == {"0o0"}

@@ -248,6 +248,16 @@ _rhl_verify_port() {
 }
 complete -o bashdefault -o default -F _rhl_verify_port rhl-verify-port
 
+_seamless() {
+  _seamless_complete none \
+    '--version -h --help' \
+    '' \
+    '' \
+    '' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless seamless
+
 _seamless_cancel() {
   _seamless_complete file \
     '--project --stage -v --verbose -q --quiet --debug --version -h --help' \
@@ -348,6 +358,26 @@ _seamless_download() {
 }
 complete -o bashdefault -o default -F _seamless_download seamless-download
 
+_seamless_explain() {
+  _seamless_complete other \
+    '--json --relatives --rebuild-index --project --stage --directory --database -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '--directory --database' \
+    '--relatives --project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_explain seamless-explain
+
+_seamless_export() {
+  _seamless_complete other \
+    '--shallow -o --output --json --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '-o --output' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_export seamless-export
+
 _seamless_fingertip() {
   _seamless_complete file \
     '-o --output --project --stage -v --verbose -q --quiet --debug --version -h --help' \
@@ -357,6 +387,26 @@ _seamless_fingertip() {
     ''
 }
 complete -o bashdefault -o default -F _seamless_fingertip seamless-fingertip
+
+_seamless_gc() {
+  _seamless_complete none \
+    '--max-size --older-than --larger-than --unreachable --irreplaceable --grace --set-limit --pin --unpin --pinned --dry-run -y --yes --json --project --stage --directory --database --all -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '--directory --database' \
+    '--max-size --older-than --larger-than --grace --set-limit --pin --unpin --project --stage' \
+    '--unreachable=results --unreachable=pins'
+}
+complete -o bashdefault -o default -F _seamless_gc seamless-gc
+
+_seamless_import() {
+  _seamless_complete file \
+    '--json --project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '' \
+    '--project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_import seamless-import
 
 _seamless_init() {
   _seamless_complete none \
@@ -527,3 +577,13 @@ _seamless_upload() {
     ''
 }
 complete -o bashdefault -o default -F _seamless_upload seamless-upload
+
+_seamless_verify() {
+  _seamless_complete other \
+    '--witness --list --repeat --forget --json --project --stage --directory --database -v --verbose -q --quiet --debug --version -h --help' \
+    '' \
+    '--directory --database' \
+    '--witness --repeat --project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_verify seamless-verify

@@ -31,8 +31,8 @@ class Place:
 def system_of(cluster_string: str) -> str | None:
     """Return the batch system that a cluster string names: slurm, oar, another one in lower case; None for none.
 
-    >>> system_of("dask_jobqueue::OARCluster"), system_of("distributed::LocalCluster"), system_of("dask_jobqueue::PBSCluster")
-    ('oar', None, 'pbs')
+    >>> system_of("dask_jobqueue::OARCluster"), system_of("distributed::LocalCluster")
+    ('oar', None)
     """
     module, symbol = split_cluster_string(cluster_string)
     if module.split(".")[0] != "dask_jobqueue":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from seamless.buffer import Buffer
+from seamless.checksum import Checksum
 from seamless.stores.embedded import open_embedded
 from seamless.transformer.identity import transformation_checksum
 
@@ -287,6 +288,27 @@ def test_the_status_file_names_the_stores_and_gets_port_and_token(start: Start, 
     assert server.request("GET", "/queue").status == 401
     head = {"Authorization": f"Bearer {fields['token']}"}
     assert server.request("GET", "/status", **head).json()["record"] is True
+
+
+def test_in_record_mode_the_server_needs_probes_and_writes_the_full_record(
+    start: Start, tmp_path: Path, run_cli: Any
+) -> None:
+    status = tmp_path / "status.json"
+    status.write_text(json.dumps({"pid": 1, "parameters": {"record": True}}))
+    server = start("--status-file", str(status))
+    head = {"Authorization": f"Bearer {eventually(lambda: json.loads(status.read_text()).get('token'))}"}
+    request = payload(server, 1, record=True)
+    refused = server.request("GET", "/run-transformation", request, **head)
+    assert refused.status == 500 and "Record mode requires bucket probes for: node=" in refused.text
+    assert run_cli(["seamless-probe"], env={"SEAMLESS_CACHE": str(server.cache)}).returncode == 0
+    request = payload(server, 2, record=True)
+    answer = server.request("GET", "/run-transformation", request, **head).json()
+    assert answer["job_validation"]["contract_violations"] == []
+    assert answer["record_runtime"]["pid"] in server.workers()
+    record = open_embedded(str(server.cache / "__TOPLEVEL__")).results.get_record(Checksum(request["tf_checksum"]))
+    assert record is not None
+    assert (record["execution_mode"], record["remote_target"]) == ("remote", "jobserver")
+    assert record["freshness"] == answer["probe_context"] and server.ran == 1
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,10 @@ def test_nothing_outlives_the_program(end: str, how: int | None, tmp_path: Path,
     *pids, place = process.stdout.readline().split()
     if how is not None:
         process.send_signal(how)
-    process.communicate(timeout=60)
+    try:
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     wait_until_gone([int(pid) for pid in pids])
     deadline = time.monotonic() + 30
     while os.path.exists(place):

@@ -1,0 +1,71 @@
+"""Ansible in an environment of its own that outlives a run, and what the playbooks carry to other machines."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = Path(f"/var/tmp/seamless-ansible-{os.getuid()}")
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+LOCK = ROOT / "images" / "hashserver.lock"
+SECONDS = 600
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def make(stamp: Path, content: str, *commands: list[str | Path]) -> str:
+    """Run commands unless the stamp says that they have been; return what is wrong, or nothing. One at a time."""
+    PLACE.mkdir(exist_ok=True, mode=0o755)
+    with open(PLACE / "lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == content:
+            return ""
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            if done.returncode != 0:
+                return f"{command} failed: {done.stdout}{done.stderr}"
+        stamp.write_text(content)
+    return ""
+
+
+@pytest.fixture(scope="session")
+def made_tools() -> str:
+    venv = PLACE / "venv"
+    return make(
+        venv / "made-from",
+        f"{sys.version}{REQUIREMENTS.read_text()}",
+        [sys.executable, "-m", "venv", "--clear", venv],
+        [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS],
+    )
+
+
+@pytest.fixture
+def tools(require: Callable[[object, str], None], made_tools: str) -> Path:
+    """Return the directory of ansible-playbook, ansible-lint and molecule."""
+    require(not made_tools, f"Ansible cannot be had: {made_tools}")
+    return PLACE / "venv" / "bin"
+
+
+@pytest.fixture(scope="session")
+def made_dist() -> str:
+    """Have the files of this repository made, for the Python of the system; always anew, as the sources may differ."""
+    version = subprocess.run(
+        [SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout.strip()  # fmt: skip
+    words = ["--output", PLACE / "dist", "--lock", LOCK, "--python", version]
+    (PLACE / "dist.made").unlink(missing_ok=True)
+    return make(PLACE / "dist.made", "", ["env", f"PYTHON={sys.executable}", ROOT / "ansible" / "prepare.sh", *words])
+
+
+@pytest.fixture
+def dist(require: Callable[[object, str], None], made_dist: str) -> Path:
+    """Return the directory in which prepare.sh has put its files."""
+    require(not made_dist, f"the wheels cannot be had: {made_dist}")
+    return PLACE / "dist"

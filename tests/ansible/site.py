@@ -1,0 +1,190 @@
+"""Two machines and a client, the example inventory with their names, and the playbook run against them step by step."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.ansible.conftest import LOCK, ROOT, SECONDS
+from tests.helpers.machines import Machines
+from tests.integration.place import SCRIPTS, Place
+
+ANSIBLE = ROOT / "ansible"
+ACCOUNT = "seamless"
+FRONT, NODE = "front", "node1"
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+WIPE = {"seamless_services_remove_data": True, "rhl_guard_remove_account": True}
+
+
+class Run:
+    """One run of a playbook."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]):
+        self.status, self.output = done.returncode, done.stdout + done.stderr
+        rows = RECAP.findall(done.stdout)
+        self.changed = {row[0]: int(row[2]) for row in rows}
+        self.failed = {row[0] for row in rows if row[3:] != ("0", "0")}
+
+
+class Site:
+    """What the tests look at. Each step is made once, after those that come before it."""
+
+    def __init__(self, root: Path, machines: Machines, tools: Path, dist: Path):
+        self.root, self.machines, self.tools, self.dist = root, machines, tools, dist
+        self.place = Place(root / "client")
+        self.place.write("seamless.profile.yaml", "- cluster: hpc\n- execution: process\n")
+        self.data, self.jobs = machines.shared / "data", machines.shared / "jobs"
+        self.key = machines.new_key("hpc", ACCOUNT, FRONT)
+        self.foreign = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBQ9yBVqrFsKkVNTyBFYyGyWHDXRtdJcqEzYcAnwKkHv somebody@else"
+        self.before = {name: machines.files(name) for name in machines.names}
+        self._write_inventory()
+
+    def _write_inventory(self) -> None:
+        def hosts(*names: str) -> dict[str, Any]:
+            return {"hosts": {name: {"ansible_host": self.machines.address(name)} for name in names}}
+
+        client = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        groups = {"frontends": hosts(FRONT), "compute": hosts(NODE), "clients": {"hosts": {"workstation": client}}}
+        remote = {
+            "ansible_user": "root",
+            "ansible_become_method": "su",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        for group in ("frontends", "compute"):
+            groups[group]["vars"] = remote
+        directory = self.root / "inventory"
+        directory.mkdir()
+        (directory / "group_vars").symlink_to(ANSIBLE / "inventory" / "example" / "group_vars")
+        (directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
+        values = {
+            "seamless_frontend": self.machines.address(FRONT),
+            "seamless_data": str(self.data),
+            "seamless_keys": [{"name": "me", "key": self.key}],
+            "remote_http_launcher_dist": str(self.dist),
+            "remote_http_launcher_lock": str(LOCK),
+            "remote_http_launcher_wheelhouse": str(self.dist / "wheels.tar"),
+            "seamless_cluster_config_directory": str(self.place.home / ".seamless" / "clusters"),
+            "seamless_cluster_config_check": str(SCRIPTS / "seamless-config"),
+        }
+        (self.root / "values.json").write_text(json.dumps(values))
+
+    def play(self, *options: str, playbook: Path = ANSIBLE / "site.yml", **values: Any) -> Run:
+        """Run a playbook; `values` are further variables."""
+        words = ["-i", self.root / "inventory" / "hosts.yml", "-e", f"@{self.root / 'values.json'}"]
+        home = self.machines.root / "ansible"  # sockets are below: the path is short
+        environment = {
+            "PATH": f"{self.tools}:/usr/bin:/bin",
+            "HOME": str(self.root),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_HOME": str(home),
+            "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+            "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_SSH_ARGS": f"-F {self.machines.root}/ssh_config -o ControlMaster=auto -o ControlPersist=20s "
+            f"-o IdentityFile={self.machines.root}/id_root -o UserKnownHostsFile={self.machines.root}/known_hosts "
+            "-o StrictHostKeyChecking=accept-new -o LogLevel=ERROR",
+        }
+        done = subprocess.run(
+            [self.tools / "ansible-playbook", *words, "-e", json.dumps(values), *options, playbook],
+            cwd=ANSIBLE, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=SECONDS, check=False,
+        )  # fmt: skip
+        return Run(done)
+
+    # --- the steps ----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def looked(self) -> Run:
+        """The playbook, only looking, at fresh machines."""
+        return self.play("--check", "--diff")
+
+    @functools.cached_property
+    def files_after_look(self) -> dict[str, set[str]]:
+        assert self.looked.status == 0, self.looked.output
+        return {name: self.machines.files(name) for name in self.machines.names}
+
+    @functools.cached_property
+    def first(self) -> Run:
+        """The first real run."""
+        assert self.files_after_look
+        return self.play()
+
+    @functools.cached_property
+    def second(self) -> Run:
+        """The second one, after somebody has got a login of their own for the account."""
+        assert self.first.status == 0, self.first.output
+        keys = f"/home/{ACCOUNT}/.ssh/authorized_keys"
+        self.machines.run(FRONT, "sh", "-c", f"echo '{self.foreign}' >> {keys}")
+        return self.play()
+
+    @functools.cached_property
+    def looked_again(self) -> Run:
+        """Only looking, at what is as it should be."""
+        assert self.second.status == 0, self.second.output
+        return self.play("--check")
+
+    @functools.cached_property
+    def keys(self) -> list[str]:
+        """The lines of authorized_keys after that."""
+        assert self.second.status == 0, self.second.output
+        return self.machines.run(FRONT, "cat", f"/home/{ACCOUNT}/.ssh/authorized_keys").stdout.splitlines()
+
+    @functools.cached_property
+    def used(self) -> dict[str, Any]:
+        """What a user sees who has nothing but the guarded key, and jobs of the batch system that share the data."""
+        assert self.looked_again.status == 0, self.looked_again.output
+        lab = self.play(playbook=Path(__file__).with_name("slurm.yml"))
+        assert lab.status == 0, lab.output
+        self.jobs.mkdir()
+        os.chown(self.jobs, 880, 880)
+        (self.jobs / "a.txt").write_text("b\na\n")
+        step, other = (f"hostname >> {self.jobs}/ran; {words} a.txt" for words in ("sort", "tac"))
+        out = {"job": self.submit(step)}
+        out["explained"] = self.client("--explain", "-i", "a.txt", "-c", step)
+        out["refused"] = self.ssh("ls", "/")
+        out["forward"] = self.ssh("-L", "1.2.3.4:1:x:1", "rhl-ps", "--key")
+        out["own"] = self.client("-i", "a.txt", "-c", other.replace("hostname", "echo client"))
+        out["job again"] = self.submit(other.replace("hostname", "echo client"))
+        out["ran"] = (self.jobs / "ran").read_text()
+        return out
+
+    def submit(self, line: str) -> str:
+        """Have a step executed by a job; return what the job prints."""
+        words = (
+            "sbatch --quiet --wait --output=job.out /usr/local/share/seamless/slurm/step.sh --project fruit -i a.txt -c"
+        )
+        command = f"cd {self.jobs} && SLURM_CONF=/run/slurm-lab/slurm.conf SEAMLESS_CACHE={self.data} {words} '{line}'"
+        self.machines.run(FRONT, "timeout", 90, "su", ACCOUNT, "-c", command)
+        printed = (self.jobs / "job.out").read_text()
+        (self.jobs / "job.out").unlink()
+        return printed
+
+    def client(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run seamless-run where the client is."""
+        return self.place.attempt("seamless-run", *words, SEAMLESS_SSH=self.machines.ssh)
+
+    def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Ask for something with the guarded key."""
+        return subprocess.run(
+            [*self.machines.ssh.split(), "hpc", *words], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def removed(self) -> Run:
+        """Everything is taken away, also what was computed and the account."""
+        assert self.used
+        return self.play("--tags", "uninstall", **WIPE)
+
+    @functools.cached_property
+    def removed_again(self) -> Run:
+        assert self.removed.status == 0, self.removed.output
+        return self.play("--tags", "uninstall", **WIPE)
