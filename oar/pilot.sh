@@ -7,7 +7,7 @@
 #OAR --checkpoint 120
 #OAR --signal 10
 #OAR -l /core=1,walltime=01:00:00
-set -uo pipefail
+set -uo pipefail # not -e: what fails is counted
 
 # Leading words NAME=VALUE become variables, as OAR passes none on.
 while [[ ${1:-} =~ ^[A-Z_]+= ]]; do
@@ -29,34 +29,31 @@ if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
 fi
 leaving=
 failed=0
-declare -A running=() # process -> line
 trap 'leaving=again' USR1
 trap 'leaving=stop' TERM INT
 
+running() { jobs -rp | wc -l; }
+
 reap() { # wait until a step has ended, or a signal has come
-  local pid=
-  wait -n -p pid
-  local status=$?
-  [[ -n $pid ]] || return 0
-  if ((status != 0)); then
-    printf 'pilot: status %s: %s\n' "$status" "${running[$pid]}" >&2
+  local status=0
+  wait -n || status=$?
+  if ((status != 0)) && [[ -z $leaving ]]; then
+    printf 'pilot: a step has ended with status %s\n' "$status" >&2
     failed=$((failed + 1))
   fi
-  unset "running[$pid]"
 }
 
 while [[ -z $leaving ]] && IFS= read -r line; do
   [[ -n $line ]] || continue
-  while ((${#running[@]} >= width)) && [[ -z $leaving ]]; do reap; done
+  while (($(running) >= width)) && [[ -z $leaving ]]; do reap; done
   [[ -z $leaving ]] || break
   seamless-run --yes "${options[@]}" -c "$line" </dev/null &
-  running[$!]=$line
 done <"$commands"
-while ((${#running[@]} > 0)) && [[ -z $leaving ]]; do reap; done
+while [[ -n $(jobs -p) && -z $leaving ]]; do reap; done
 
 if [[ -n $leaving ]]; then
   # What is interrupted now is executed by whoever asks next; what was finished is never executed again.
-  if ((${#running[@]} > 0)); then kill -TERM "${!running[@]}" 2>/dev/null; fi
+  jobs -rp | xargs -r kill -TERM
   wait
   if [[ $leaving == again ]]; then
     exit 99 # so OAR knows that there is more to do

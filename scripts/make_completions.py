@@ -18,8 +18,12 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "seamless" / "cli" / "completions"
 
-PARSERS = {"seamless-run": "seamless.cli.run_options:build_parser"}
+PARSERS = {
+    "seamless-run": "seamless.cli.run_options:build_parser",
+    "seamless-database-check": "seamless.cli.database:build_check_parser",
+}
 RUNS_COMMANDS = {"seamless-run"}
+UMBRELLA = "seamless"
 
 # what the metavar of a value says about its kind
 FILES = {"FILE", "LIST", "PATH", "FILE|DIR", "FILE|DIR|CHECKSUM", "CHECKSUM|FILE"}
@@ -97,6 +101,45 @@ _seamless_command() {
 """
 
 
+# `seamless VERB ...` is completed as the command of the verb.
+BASH_VERBS = r"""
+_seamless() {
+  local verb=${COMP_WORDS[1]-} command
+  if ((COMP_CWORD == 1)); then
+    compopt +o default +o bashdefault 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -W 'VERBS help --help --version' -- "$verb")
+    return
+  elif [[ $verb == help ]]; then
+    mapfile -t COMPREPLY < <(compgen -W 'VERBS' -- "${COMP_WORDS[COMP_CWORD]}")
+    return
+  fi
+  command=seamless-$verb
+  [[ $verb != hashserver ]] || command=$verb
+  if declare -F "_${command//-/_}" >/dev/null; then
+    COMP_WORDS=("$command" "${COMP_WORDS[@]:2}")
+    ((COMP_CWORD -= 1))
+    "_${command//-/_}"
+  fi
+}
+complete -o bashdefault -o default -F _seamless seamless
+"""
+ZSH_VERBS = r"""  seamless)
+    if ((CURRENT == 2)); then
+      compadd -- VERBS help --help --version
+    elif [[ $words[2] == help ]]; then
+      compadd -- VERBS
+    else
+      service=seamless-$words[2]
+      [[ $words[2] == hashserver ]] && service=hashserver
+      shift words
+      ((CURRENT -= 1))
+      words[1]=$service
+      _seamless
+    fi
+    ;;
+"""
+
+
 class Option(NamedTuple):
     """One option of a command. `value` is file, directory, other or "" (takes none)."""
 
@@ -161,6 +204,14 @@ def read_option(parser: argparse.ArgumentParser, action: argparse.Action) -> Opt
     )
 
 
+def all_verbs() -> list[str]:
+    """Return the verbs of the umbrella command whose commands are installed."""
+    from seamless.cli import verbs
+
+    commands = installed_commands()
+    return [verb for verb in verbs.all_verbs() if verbs.command_of(verb) in commands]
+
+
 def kind_of(action: argparse.Action) -> str:
     """Return what the metavar of an action asks for: file, directory or other."""
     if action.metavar in FILES:
@@ -178,6 +229,8 @@ def bash_completions(commands: list[Command]) -> str:
 
 def bash_command(command: Command) -> str:
     """Return the function of one command, and its registration."""
+    if command.name == UMBRELLA:
+        return BASH_VERBS.replace("VERBS", " ".join(all_verbs()))
     separate = [option for option in command.options if option.value and not option.attached_only]
     lists = [
         [string for option in command.options for string in option.strings],
@@ -215,6 +268,9 @@ def zsh_completions(commands: list[Command]) -> str:
         "case $service in",
     ]
     for command in commands:
+        if command.name == UMBRELLA:
+            lines += ZSH_VERBS.replace("VERBS", " ".join(all_verbs())).splitlines()
+            continue
         specifications = [spec for option in command.options for spec in zsh_option(option)]
         # options of seamless-run end at the first word of the command
         flags = "-A '-*' -S" if command.rest == "command" else "-S"

@@ -7,7 +7,7 @@
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
 #SBATCH --time=01:00:00
-set -uo pipefail
+set -uo pipefail # not -e: what fails is counted
 if (($# == 0)); then
   printf 'usage: sbatch pilot.sh COMMANDS [options of seamless-run]\n' >&2
   exit 2
@@ -23,34 +23,31 @@ if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
 fi
 leaving=
 failed=0
-declare -A running=() # process -> line
 trap 'leaving=again' USR1
 trap 'leaving=stop' TERM INT
 
+running() { jobs -rp | wc -l; }
+
 reap() { # wait until a step has ended, or a signal has come
-  local pid=
-  wait -n -p pid
-  local status=$?
-  [[ -n $pid ]] || return 0
-  if ((status != 0)); then
-    printf 'pilot: status %s: %s\n' "$status" "${running[$pid]}" >&2
+  local status=0
+  wait -n || status=$?
+  if ((status != 0)) && [[ -z $leaving ]]; then
+    printf 'pilot: a step has ended with status %s\n' "$status" >&2
     failed=$((failed + 1))
   fi
-  unset "running[$pid]"
 }
 
 while [[ -z $leaving ]] && IFS= read -r line; do
   [[ -n $line ]] || continue
-  while ((${#running[@]} >= width)) && [[ -z $leaving ]]; do reap; done
+  while (($(running) >= width)) && [[ -z $leaving ]]; do reap; done
   [[ -z $leaving ]] || break
   seamless-run --yes "${options[@]}" -c "$line" </dev/null &
-  running[$!]=$line
 done <"$commands"
-while ((${#running[@]} > 0)) && [[ -z $leaving ]]; do reap; done
+while [[ -n $(jobs -p) && -z $leaving ]]; do reap; done
 
 if [[ -n $leaving ]]; then
   # What is interrupted now is executed by whoever asks next; what was finished is never executed again.
-  if ((${#running[@]} > 0)); then kill -TERM "${!running[@]}" 2>/dev/null; fi
+  jobs -rp | xargs -r kill -TERM
   wait
   if [[ $leaving == again ]]; then
     scontrol requeue "$SLURM_JOB_ID"

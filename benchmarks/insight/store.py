@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from seamless.stores import schema
@@ -18,7 +19,7 @@ from seamless.transformer.identity import transformation_buffer
 
 CODES = 50  # different functions
 LARGE = 10  # every so many results are large
-OLD = 7 * 86400  # seconds since the last use of everything
+USED = time.time() - 7 * 86400  # when everything was used last
 
 
 def build(directory: Path, steps: int, size: int) -> str:
@@ -47,7 +48,7 @@ def build(directory: Path, steps: int, size: int) -> str:
             result = _put(directory, b"result %d\n" % i)
         else:
             result = hashlib.sha256(b"large %d" % i).hexdigest()
-            _sparse(directory / result[:2] / result, length)
+            _file(f"{directory}/{result[:2]}/{result}", b"", length)
         pairs.append((last, result))
     _write_database(directory, pairs)
     return last
@@ -55,23 +56,20 @@ def build(directory: Path, steps: int, size: int) -> str:
 
 def _put(directory: Path, data: bytes) -> str:
     name = hashlib.sha256(data).hexdigest()
-    path = f"{directory}/{name[:2]}/{name}"
-    if not os.path.exists(path):
-        with open(path, "wb") as f:
-            f.write(data)
-        _age(path)
+    _file(f"{directory}/{name[:2]}/{name}", data, len(data))
     return name
 
 
-def _sparse(path: Path, length: int) -> None:
-    with open(path, "wb") as f:
-        f.truncate(length)
-    _age(path)
-
-
-def _age(path: str | Path) -> None:
-    when = os.stat(path).st_mtime - OLD
-    os.utime(path, (when, when))
+def _file(path: str, data: bytes, length: int) -> None:
+    """Make a file that has not been used for long; beyond the data it is sparse."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
+    try:
+        os.write(fd, data)
+        if length > len(data):
+            os.ftruncate(fd, length)
+        os.utime(fd, (USED, USED))
+    finally:
+        os.close(fd)
 
 
 def _write_database(directory: Path, pairs: list[tuple[str, str]]) -> None:

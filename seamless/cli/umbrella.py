@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from seamless.cli.verbs import GROUPS, command_of, find
 
@@ -27,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _own(words)
     verb, target, rest = found
     module, _, function = target.partition(":")
-    command = getattr(import_module(module), function)
+    __import__(module)  # importlib.import_module would be one more module to load
+    command = getattr(sys.modules[module], function)
     if argv is not None:
         return int(command(rest))
     # The command is to see what it would see under its own name.

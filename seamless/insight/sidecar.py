@@ -119,7 +119,7 @@ class Sidecar:
         row = self._connection.execute("SELECT names FROM members WHERE checksum = ?", (checksum,)).fetchone()
         if row is not None:
             return _split(row[0])
-        data = read_buffer(self._buffers, checksum.hex())
+        data = _quick_read(self._buffers, self.place.buffers, checksum.hex())
         if data is None:
             return None
         names = b"".join(map(bytes.fromhex, members_of(data)))
@@ -228,13 +228,13 @@ def _prepared(path: str) -> sqlite3.Connection:
 
 
 def _quick_read(buffers: BufferDirectory, root: str, name: str) -> bytes | None:
-    """Return the verified bytes of a small buffer; by the shortest way if it is a plain file in a subdirectory."""
+    """Return the verified bytes of a buffer. A plain file is read by the shortest way, and does not count as used."""
     try:
         fd = os.open(f"{root}/{name[:2]}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME)
     except OSError:
         return read_buffer(buffers, name)
     try:
-        data = os.read(fd, 1 << 20)
+        data = os.read(fd, os.fstat(fd).st_size)
     finally:
         os.close(fd)
     return data if sha256(data).hexdigest() == name else read_buffer(buffers, name)

@@ -1,13 +1,38 @@
-"""Fifty steps for jobs, each of which notes in a directory that all see when it is executed and when it has finished."""
+"""Steps for jobs, each of which notes when it is executed, and what came of them."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = Path(os.sys.executable).parent  # type: ignore[attr-defined]
+DEADLINE = 240.0
+
+
+class Steps:
+    """The file `commands.txt` with `number` command lines; `seconds` is how long each takes."""
+
+    def __init__(self, work: Path, number: int, seconds: float):
+        self.work, self.number, self.log = work, number, work / "log"
+        self.log.touch()
+        self.log.chmod(0o666)
+        line = "echo {n} >> {log}; sleep {seconds}; echo result {n}; echo end {n} >> {log}"
+        lines = [line.format(n=n, log=self.log, seconds=seconds) for n in range(1, number + 1)]
+        (work / "commands.txt").write_text("".join(f"{text}\n" for text in lines))
+
+    @property
+    def executed(self) -> Counter[int]:
+        """How often each step was begun."""
+        return Counter(int(line) for line in self.log.read_text().splitlines() if line.isdigit())
+
+    def delivered(self, pattern: str) -> set[int]:
+        """Return the steps whose result is in the output of jobs: these had finished."""
+        text = "\n".join(path.read_text() for path in self.work.glob(pattern))
+        return {int(line.split()[1]) for line in text.splitlines() if line.startswith("result ")}
+
+    def check(self, pattern: str, finished: set[int]) -> None:
+        """Check that all are done, those that had finished once, and no other more than twice."""
+        assert self.delivered(pattern) == set(range(1, self.number + 1))
+        twice = {n for n, times in self.executed.items() if times > 1}
+        assert twice & finished == set()
+        assert max(self.executed.values()) <= 2

@@ -59,6 +59,12 @@ def test_every_command_of_the_project_file_is_completed() -> None:
         (["seamless-run", "--var", "--pu"], []),
         (["seamless-run", "ls", "--pu"], []),
         (["seamless-run", "--", "--pu"], []),
+        (["seamless", "checksum-"], ["checksum-file", "checksum-index"]),
+        (["seamless", "help", "fing"], ["fingertip"]),
+        (["seamless", "checksum", "a.txt", "--js"], ["--json"]),
+        (["seamless", "checksum-index", "o"], ["other dir"]),
+        (["seamless", "run", "--undo", "--pu"], ["--purge"]),
+        (["seamless", "nothing", "--pu"], []),
     ],
 )
 def test_bash_offers_what_fits(tmp_path: Path, words: list[str], offered: list[str]) -> None:

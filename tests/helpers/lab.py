@@ -87,8 +87,7 @@ def world_readable_environment() -> Path:
 def _make_packages(packages: Path) -> None:
     packages.parent.mkdir(parents=True, exist_ok=True)
     packages.parent.chmod(0o755)
-    temporary = packages.with_suffix(".new")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix="new-", dir=packages.parent))
     try:
         subprocess.run(["/usr/bin/python3", "-m", "venv", temporary], check=True, capture_output=True, timeout=120)
         subprocess.run(
@@ -98,7 +97,10 @@ def _make_packages(packages: Path) -> None:
     except (OSError, subprocess.SubprocessError) as exc:
         raise NoLab(f"no environment for {OAR_USER}: {exc}") from exc
     subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
-    os.replace(temporary, packages)
+    if packages.exists():
+        shutil.rmtree(temporary)  # somebody else was faster
+    else:
+        os.replace(temporary, packages)
 
 
 def _scripts(bin_directory: Path, packages: Path, target: Path) -> None:

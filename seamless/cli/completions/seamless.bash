@@ -249,12 +249,22 @@ _rhl_verify_port() {
 complete -o bashdefault -o default -F _rhl_verify_port rhl-verify-port
 
 _seamless() {
-  _seamless_complete none \
-    '--version -h --help' \
-    '' \
-    '' \
-    '' \
-    ''
+  local verb=${COMP_WORDS[1]-} command
+  if ((COMP_CWORD == 1)); then
+    compopt +o default +o bashdefault 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dask-wrapper help --help --version' -- "$verb")
+    return
+  elif [[ $verb == help ]]; then
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dask-wrapper' -- "${COMP_WORDS[COMP_CWORD]}")
+    return
+  fi
+  command=seamless-$verb
+  [[ $verb != hashserver ]] || command=$verb
+  if declare -F "_${command//-/_}" >/dev/null; then
+    COMP_WORDS=("$command" "${COMP_WORDS[@]:2}")
+    ((COMP_CWORD -= 1))
+    "_${command//-/_}"
+  fi
 }
 complete -o bashdefault -o default -F _seamless seamless
 
@@ -330,11 +340,11 @@ complete -o bashdefault -o default -F _seamless_database seamless-database
 
 _seamless_database_check() {
   _seamless_complete other \
-    '--writable --strict --migrate --max-body --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
-    '--token-file --status-file' \
+    '--json -q --quiet --debug --version -h --help' \
     '' \
-    '--max-body --port --port-range --host --cors --timeout --log-format' \
-    '--log-format=text --log-format=json'
+    '' \
+    '' \
+    ''
 }
 complete -o bashdefault -o default -F _seamless_database_check seamless-database-check
 

@@ -232,3 +232,26 @@ def test_otherwise_it_is_a_warning(store: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_record_mode_can_be_left_again(probed: Any, record_of: RecordOf) -> None:
     select_record(False)
     assert list(record_of(delayed(add)(1, 2))) == MINIMAL
+
+
+# --- queues of a cluster ------------------------------------------------------------------------
+
+
+def test_where_a_dask_server_executes_the_queue_has_buckets_too(
+    store: Any, record_of: RecordOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seamless.transformer.recording.mode import RecordMode, recording
+
+    monkeypatch.setenv("SLURM_JOB_PARTITION", "long")
+    recording.mode = RecordMode(True, "c", "q", None, "daskserver", {"cores": 4})
+    refresh(store.buffers, store.results, None)
+    record = record_of(delayed(add)(1, 2))
+    labels = record["freshness"]["required_bucket_labels"]
+    assert labels["queue"] == "c/q/daskserver"
+    assert labels["queue_node"] == f"{record['queue']}:{os.uname().nodename}"
+    assert list(record["freshness"]["live_tokens"]["queue"]) == ["queue_config_sha256"]
+    assert Checksum(record["queue"]).resolve("plain")["queue_configuration"] == {"cores": 4}
+    assert Checksum(record["queue_node"]).resolve("plain")["scheduler_environment"] == {"SLURM_JOB_PARTITION": "long"}
+    recording.mode = RecordMode(True, "c", "q", None, "daskserver", {"cores": 8})
+    tf = delayed(add)(3, 4)
+    assert tf.compute() is None and "stale bucket probes for: queue='c/q/daskserver'" in tf.exception
