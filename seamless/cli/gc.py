@@ -95,10 +95,10 @@ def _run(options: argparse.Namespace) -> int:
     messages = Messages(PROG, options.verbosity)
     places = every_place(options) if options.all else [selected_place(options)]
     decided = [_decide(place, options) for place in places]
+    if any(decided) and not _chosen(options):
+        return OK
     criteria = [_criteria(place, options) for place in places]
     if not any(criteria):
-        if any(decided):
-            return OK
         raise UsageError(
             "say what may go: --max-size, --older-than, --larger-than or --unreachable; or set a limit with --set-limit"
         )
@@ -133,6 +133,13 @@ def _decide(place: Place, options: argparse.Namespace) -> bool:
     return bool(options.pin or options.unpin or options.pinned or options.set_limit is not None)
 
 
+def _chosen(options: argparse.Namespace) -> bool:
+    """Tell whether the options say what goes."""
+    return any(
+        value is not None for value in (options.max_size, options.older_than, options.larger_than, options.unreachable)
+    )
+
+
 def _criteria(place: Place, options: argparse.Namespace) -> Criteria | None:
     """Return what is to go from a store; None if nothing was said about it."""
     from seamless.insight.collection import Criteria
@@ -141,7 +148,7 @@ def _criteria(place: Place, options: argparse.Namespace) -> Criteria | None:
     limit = parse_size(options.max_size, "--max-size") if options.max_size is not None else None
     older = _seconds(options.older_than, "--older-than") if options.older_than is not None else None
     larger = parse_size(options.larger_than, "--larger-than") if options.larger_than is not None else None
-    if limit is None and older is None and larger is None and options.unreachable is None:
+    if not _chosen(options):
         limit = size_limit(place)
         if limit is None:
             return None

@@ -21,7 +21,7 @@ _EXAMPLES = (
 )
 # What --qsubmit hands over is decided by the server of the queue, such as the queue of a cluster.
 _EXCLUSIVE = {
-    "--qsubmit": ("--dry", "--detach", "--undo", "--refresh", "--queue", "--show-stderr"),
+    "--qsubmit": ("--dry", "--detach", "--undo", "--refresh", "--queue", "--node", "--show-stderr"),
     "--detach": ("--dry", "--undo"),
     "--undo": ("--dry", "--refresh"),
     "--refresh": ("--dry",),
@@ -51,6 +51,7 @@ class Options(argparse.Namespace):
     inputs: Sequence[str] = []
     input_files: Sequence[str] = []
     variables: Sequence[str] = []
+    environment: Sequence[str] = []
     metavars: Sequence[str] = []
     prologues: Sequence[str] = []
     primary: int = 1
@@ -78,6 +79,8 @@ class Options(argparse.Namespace):
     exact: bool = False
     refresh: bool = False
     timeout: float | None = None
+    retry: int = 0
+    hermetic: bool = False
     pipefail: bool = False
     show_stderr: bool = False
     command: Sequence[str] = []
@@ -126,7 +129,10 @@ def check_combinations(options: Options) -> None:
         if options.upload:
             raise UsageError("--upload requires --dry")
     if options.node is not None:
-        raise UsageError("--node is only supported for remote daskserver execution")
+        from seamless.cli.storage import NO_NODE, configuration_files
+
+        if options.local or not configuration_files():
+            raise UsageError(NO_NODE)
     given = {
         "--qsubmit": options.qsubmit,
         "--detach": options.detach,
@@ -134,6 +140,7 @@ def check_combinations(options: Options) -> None:
         "--refresh": options.refresh,
         "--dry": bool(options.dry),
         "--queue": options.queue is not None,
+        "--node": options.node is not None,
         "--show-stderr": options.show_stderr,
     }
     for name, others in _EXCLUSIVE.items():
@@ -219,7 +226,14 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Command and inputs")
     add = group.add_argument
     add("-c", dest="unquote", action="store_true", help="the command is one word that holds the whole line")
-    add("-i", "--input", dest="inputs", action="append", metavar="FILE", help="one more input file or directory")
+    add(
+        "-i",
+        "--input",
+        dest="inputs",
+        action="append",
+        metavar="FILE",
+        help="one more input file or directory, or a quoted pattern such as 'data/*.txt'",
+    )
     add(
         "-I",
         "--input-file",
@@ -229,6 +243,13 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="input files named in LIST, one a line, relative to LIST",
     )
     add("--var", dest="variables", action="append", metavar="N=V", help="a variable that is part of the identity")
+    add(
+        "--env",
+        dest="environment",
+        action="append",
+        metavar="NAME",
+        help="the environment variable NAME, with the value that it has now, as with --var",
+    )
     add("--metavar", dest="metavars", action="append", metavar="N=V", help="a variable that is not")
     add("-g1", dest="guess1", action="store_false", help="a word with an extension need not be an existing file")
     add("--lenient", action="store_true", help="a word that cannot be a file name, such as -k1.2, is plain text")
@@ -262,7 +283,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         dest="captures",
         action="append",
         metavar="X",
-        help="one more result: NAME, NAME:LOCAL, or :LOCAL for stdout",
+        help="one more result: NAME, NAME:LOCAL, :LOCAL for stdout, or a quoted pattern such as 'out/*.csv'",
     )
     add("-nd", "--no-download", dest="download", action="store_false", help="write .CHECKSUM files only")
     add("--scratch", action="store_true", help="keep the checksum of the result only")
@@ -288,8 +309,25 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="activate this conda environment (its root: CONDA_ROOT)",
     )
-    add("--docker", "--docker-image", metavar="IMAGE", help="run in this image")
+    add(
+        "--docker",
+        "--docker-image",
+        "--image",
+        metavar="IMAGE",
+        help="run in this container image: a file (.sif), or docker://NAME (needs apptainer or singularity)",
+    )
+    add(
+        "--hermetic",
+        action="store_true",
+        help="give the command only PATH, TMPDIR, LANG=C.UTF-8 and its own directory as HOME",
+    )
     add("--timeout", type=_seconds, metavar="S", help="stop the command after S seconds (default: no limit)")
+    add(
+        "--retry",
+        type=_positive,
+        metavar="N",
+        help="run a command that fails again, up to N times (default: 0)",
+    )
     add("--refresh", action="store_true", help="run again and compare with the cached result")
     add("--undo", action="store_true", help="forget the cached result of this command; nothing is run")
     add("--purge", action="store_true", help="with --undo: also delete the local result files")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from seamless.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import BinaryIO, TypeVar
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 PROJECT_FILES = ("seamless.yaml", "seamless.profile.yaml")
+NO_NODE = "--node is only supported for remote daskserver execution"
 FINE_WITHOUT_CLUSTER = ("no-execution-command", "no-cluster-no-persistence")
 _CHUNK = 1 << 20
 
@@ -40,12 +43,14 @@ class Storage:
                 close()
 
 
-def open_storage(*, project: str = "", stage: str = "", local: bool = False, queue: str = "") -> Storage:
+def open_storage(
+    *, project: str = "", stage: str = "", local: bool = False, queue: str = "", node: str = ""
+) -> Storage:
     """Open the stores of a project and stage, given as `NAME[:SUBNAME]` or empty, and make them the active ones.
 
     In order: $SEAMLESS_CACHE; the services named by $SEAMLESS_REMOTE_CLIENTS; those of the project files of the
     current directory; the cache directory of the user. `local`: execute here, whatever the files say. `queue`: execute
-    in this queue of the cluster. May start services. Raises UsageError for a name that cannot be, ConfigurationError,
+    in this queue of the cluster. `node`: on this node of it, which only a daskserver can do. May start services. Raises UsageError for a name that cannot be, ConfigurationError,
     StoreError for unusable stores.
     """
     from seamless.config.embedded import activate_embedded, cache_from_environment
@@ -57,16 +62,16 @@ def open_storage(*, project: str = "", stage: str = "", local: bool = False, que
 
         names = [*split_scope(project, "--project"), *split_scope(stage, "--stage")]
     if cache_from_environment() is None:
-        if "SEAMLESS_REMOTE_CLIENTS" in os.environ and not queue:
+        if "SEAMLESS_REMOTE_CLIENTS" in os.environ and not queue and not node:
             return _forwarded()
         if configuration_files():
-            configured = _configured(names, local, queue)
+            configured = _configured(names, local, queue, node)
             if isinstance(configured, Storage):
                 return configured
             names = configured
+    if node:
+        raise UsageError(NO_NODE)
     if queue:
-        from seamless.errors import UsageError
-
         raise UsageError(f"--queue {queue}: there is no cluster with queues; configure one in {PROJECT_FILES[1]}")
     store = activate_embedded(project=names[0], subproject=names[1], stage=names[2])
     return Storage(store.buffers, store.results, store.directory)
@@ -84,19 +89,21 @@ def _forwarded() -> Storage:
     return _active("SEAMLESS_REMOTE_CLIENTS")
 
 
-def _configured(names: list[str | None], local: bool, queue: str) -> Storage | list[str | None]:
+def _configured(names: list[str | None], local: bool, queue: str, node: str) -> Storage | list[str | None]:
     """Evaluate the project files; return their stores, or without a cluster the names for the cache of the user."""
     import sys
     import warnings
 
     from seamless.config import change_stage, load, set_overrides
-    from seamless.config.activation import configure_records
+    from seamless.config.activation import configure_records, remote_backend
 
     overrides = {key: name for key, name in zip(("project", "subproject"), names[:2], strict=True) if name}
     if local:
         overrides["execution"] = "process"
     if queue:
         overrides["queue"] = queue
+    if node:
+        overrides["node"] = node
     set_overrides(overrides)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -108,6 +115,8 @@ def _configured(names: list[str | None], local: bool, queue: str) -> Storage | l
         # Without a cluster the cache directory of the user is used: nothing to warn of.
         if config.cluster is not None or getattr(warning.message, "code", "") not in FINE_WITHOUT_CLUSTER:
             print(f"warning: {warning.message}", file=sys.stderr)
+    if node and remote_backend(config) != "daskserver":
+        raise UsageError(NO_NODE)
     if config.cluster is None or not config.persistent:
         configure_records(config)
         return [config.project, config.subproject, config.stage, config.substage]
@@ -117,7 +126,6 @@ def _configured(names: list[str | None], local: bool, queue: str) -> Storage | l
 
 def _active(where: str) -> Storage:
     """Return the active stores of the session as one."""
-    from seamless.errors import UsageError
     from seamless.session import session
 
     session.ensure_active()

@@ -41,7 +41,7 @@ def pages() -> dict[str, str]:
     directory = manual()
     if directory is None:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for folder in ("", "howto", "reference"):
         path = os.path.join(directory, folder)
         for name in sorted(os.listdir(path)) if os.path.isdir(path) else ():

@@ -92,7 +92,10 @@ def build_parser() -> argparse.ArgumentParser:
             "seamless help run                   # the help of seamless-run",
             "seamless help shell-pipelines       # a page of the manual",
         ),
-        exit_codes=((0, "done"), (2, "there is no such verb or page"), ("*", "that of the command")),
+        exit_codes=(
+            (0, "done; a verb ends with the exit status of its command"),
+            (2, "there is no such verb or page"),
+        ),
     )
     for title, verbs in GROUPS.items():
         width = max(map(len, verbs))

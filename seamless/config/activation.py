@@ -32,7 +32,11 @@ def no_launch() -> bool:
     return os.environ.get("SEAMLESS_NO_LAUNCH", "").strip().lower() not in ("", "0", "false", "no")
 
 
-REMOTE_BACKENDS = ("jobserver", "daskserver", "pure_daskserver")  # services that execute, as far as there is an executor for them
+REMOTE_BACKENDS = (
+    "jobserver",
+    "daskserver",
+    "pure_daskserver",
+)  # services that execute, as far as there is an executor for them
 
 
 class Activation:

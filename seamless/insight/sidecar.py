@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
+from seamless.errors import StoreError
 from seamless.insight.definition import definition_of, features_of, members_of
 from seamless.insight.place import Place, connect, read_buffer, rows
 from seamless.stores.directory import BufferDirectory
@@ -19,7 +20,8 @@ from seamless.stores.filesystem import remove_file
 
 NAME = "seamless-insight.db"
 _VERSION = "1"
-_BATCH = 2000
+_BATCH = 10_000
+_CACHE = 64_000  # kB of pages: a new index is written in the order of its checksums, not of its pages
 _FEATURE_LIMIT = 20_000  # steps that are looked at for one feature, the latest first
 _GIVING_LIMIT = 10  # steps that are named as the origin of a buffer
 _TABLES = """
@@ -69,8 +71,8 @@ class Sidecar:
         try:
             return self._update(notify)
         except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError) and "malformed" not in str(exc):
-                raise
+            if not _is_damaged(exc):
+                raise StoreError(f"cannot use the index {self.path}: {exc}") from exc
             self.rebuild()
             return self._update(notify)
 
@@ -129,7 +131,7 @@ class Sidecar:
     def transaction(self) -> sqlite3.Connection:
         """Return the connection as a context: what is noted in it becomes durable together."""
         if not self._connection.in_transaction:
-            self._connection.execute("BEGIN")
+            self._connection.execute("BEGIN IMMEDIATE")
         return self._connection
 
     def note_removed(self, checksums: Iterable[bytes], at: float) -> None:
@@ -150,8 +152,10 @@ class Sidecar:
         writable = os.access(self.place.results, os.W_OK)
         try:
             return _prepared(self.path if writable else ":memory:")
-        except sqlite3.DatabaseError:
-            remove_file(self.path)  # damaged, or of another version: it only repeats what is elsewhere
+        except sqlite3.DatabaseError as exc:
+            if not _is_damaged(exc):
+                raise StoreError(f"cannot use the index {self.path}: {exc}; try again later") from exc
+            remove_file(self.path)  # it only repeats what is elsewhere
             return _prepared(self.path)
 
     def _update(self, notify: Notify) -> int:
@@ -159,8 +163,10 @@ class Sidecar:
         count = 0
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
+            features: list[tuple[int, int]] = []
             with self.transaction():
-                count += sum(self._add(name, result) for _, name, result in batch)
+                count += sum(self._add(name, result, features) for _, name, result in batch)
+                self._connection.executemany("INSERT OR IGNORE INTO feature VALUES (?, ?)", sorted(features))
                 self._set_last(*batch[-1][:2])
             notify(len(batch))
         return count
@@ -182,7 +188,8 @@ class Sidecar:
     def _set_last(self, row: int, name: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO fact VALUES ('last', ?)", (f"{row} {name}",))
 
-    def _add(self, name: str, result: str) -> int:
+    def _add(self, name: str, result: str, features: list[tuple[int, int]]) -> int:
+        """Index one transformation; its features are added to `features`. Returns 1, or 0 if there is no definition."""
         data = _quick_read(self._buffers, self.place.buffers, name)
         definition = definition_of(data) if data is not None else None
         if definition is None:
@@ -199,10 +206,7 @@ class Sidecar:
         )
         if not cursor.rowcount:
             return 0
-        step = cursor.lastrowid
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO feature VALUES (?, ?)", [(number, step) for number in features_of(definition)]
-        )
+        features += [(number, cursor.lastrowid or 0) for number in features_of(definition)]
         if definition.deep_result:
             parts = self.members(bytes.fromhex(result)) or ()
             self._connection.executemany(
@@ -211,11 +215,17 @@ class Sidecar:
         return 1
 
 
+def _is_damaged(exc: sqlite3.DatabaseError) -> bool:
+    """Tell whether the file is no index of this version, rather than in use or not to be reached."""
+    return not isinstance(exc, sqlite3.OperationalError) or "malformed" in str(exc) or "no such" in str(exc)
+
+
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
     try:
         # Losing the end of it in a power failure costs nothing: it is made again.
         connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
         connection.executescript(_TABLES)
         connection.execute("INSERT OR IGNORE INTO fact VALUES ('version', ?)", (_VERSION,))
         (version,) = connection.execute("SELECT value FROM fact WHERE name = 'version'").fetchone()

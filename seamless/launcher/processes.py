@@ -43,7 +43,11 @@ def read_stat(pid: int) -> ProcessStat | None:
     fields = text[text.rfind(b")") + 2 :].split()  # the name before it may contain anything
     if len(fields) < 20:
         return None
-    return ProcessStat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    state = fields[0].decode()
+    if state == "Z" and int(fields[17]) > 1:
+        # Only its first thread has ended; a container runtime looks so while another thread executes the next program.
+        state = "S"
+    return ProcessStat(state, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def start_time(pid: int) -> int | None:

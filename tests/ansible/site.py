@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.ansible.conftest import LOCK, ROOT, SECONDS
+from tests.ansible.conftest import LOCK, ROOT, SECONDS, SYSTEM_PYTHON
 from tests.helpers.machines import Machines
 from tests.integration.place import SCRIPTS, Place
 
@@ -53,11 +54,7 @@ class Site:
 
         client = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         groups = {"frontends": hosts(FRONT), "compute": hosts(NODE), "clients": {"hosts": {"workstation": client}}}
-        remote = {
-            "ansible_user": "root",
-            "ansible_become_method": "su",
-            "ansible_python_interpreter": "/usr/bin/python3",
-        }
+        remote = {"ansible_user": "root", "ansible_python_interpreter": SYSTEM_PYTHON}
         for group in ("frontends", "compute"):
             groups[group]["vars"] = remote
         directory = self.root / "inventory"
@@ -146,22 +143,22 @@ class Site:
         self.jobs.mkdir()
         os.chown(self.jobs, 880, 880)
         (self.jobs / "a.txt").write_text("b\na\n")
-        step, other = (f"hostname >> {self.jobs}/ran; {words} a.txt" for words in ("sort", "tac"))
-        out = {"job": self.submit(step)}
-        out["explained"] = self.client("--explain", "-i", "a.txt", "-c", step)
+        note = ("--metavar", f"NOTE={self.jobs}/ran", "-i", "a.txt", "-c")
+        step, other = '(hostname >> "$NOTE"); sort a.txt', '(echo client >> "$NOTE"); tac a.txt'
+        out: dict[str, Any] = {"job": self.submit(*note, step)}
+        out["explained"] = self.client("--explain", *note, step)
         out["refused"] = self.ssh("ls", "/")
-        out["forward"] = self.ssh("-L", "1.2.3.4:1:x:1", "rhl-ps", "--key")
-        out["own"] = self.client("-i", "a.txt", "-c", other.replace("hostname", "echo client"))
-        out["job again"] = self.submit(other.replace("hostname", "echo client"))
+        out["own"] = self.client(*note, other)
+        out["job again"] = self.submit(*note, other)
         out["ran"] = (self.jobs / "ran").read_text()
         return out
 
-    def submit(self, line: str) -> str:
+    def submit(self, *words: str) -> str:
         """Have a step executed by a job; return what the job prints."""
-        words = (
-            "sbatch --quiet --wait --output=job.out /usr/local/share/seamless/slurm/step.sh --project fruit -i a.txt -c"
-        )
-        command = f"cd {self.jobs} && SLURM_CONF=/run/slurm-lab/slurm.conf SEAMLESS_CACHE={self.data} {words} '{line}'"
+        variables = ["SLURM_CONF=/run/slurm-lab/slurm.conf", f"SEAMLESS_CACHE={self.data}"]
+        script = "/usr/local/share/seamless/slurm/step.sh"
+        sbatch = ["sbatch", "--quiet", "--wait", "--output=job.out", script, "--project", "fruit", *words]
+        command = f"cd {self.jobs} && env {shlex.join([*variables, *sbatch])}"
         self.machines.run(FRONT, "timeout", 90, "su", ACCOUNT, "-c", command)
         printed = (self.jobs / "job.out").read_text()
         (self.jobs / "job.out").unlink()

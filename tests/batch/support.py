@@ -10,14 +10,17 @@ DEADLINE = 240.0
 
 
 class Steps:
-    """The file `commands.txt` with `number` command lines; `seconds` is how long each takes."""
+    """The file `commands.txt` with `number` command lines; `seconds` is how long each takes.
+
+    `options`: those of seamless-run that tell the lines where to note things.
+    """
 
     def __init__(self, work: Path, number: int, seconds: float):
         self.work, self.number, self.log = work, number, work / "log"
         self.log.touch()
         self.log.chmod(0o666)
-        line = "echo {n} >> {log}; sleep {seconds}; echo result {n}; echo end {n} >> {log}"
-        lines = [line.format(n=n, log=self.log, seconds=seconds) for n in range(1, number + 1)]
+        self.options = ["--metavar", f"LOG={self.log}"]
+        lines = [f'(echo {n} >> "$LOG"); sleep {seconds}; echo result {n}' for n in range(1, number + 1)]
         (work / "commands.txt").write_text("".join(f"{text}\n" for text in lines))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 import pytest
@@ -49,7 +50,7 @@ def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finishe
         "-E",
         "err.%jobid%",
         "-S",
-        f"{array} {oar.words} commands.txt",
+        f"{array} {oar.words} commands.txt {shlex.join(steps.options)}",
     ]
     jobs = oar.submit(*words)
     assert len(jobs) == steps.number
@@ -72,7 +73,7 @@ def test_a_pilot_works_through_a_file_and_leaves_when_it_is_told(oar: Oar) -> No
         "-l",
         "/core=2,walltime=0:10:00",
         "-S",
-        f"{pilot} {oar.words} commands.txt",
+        f"{pilot} {oar.words} commands.txt {shlex.join(steps.options)}",
     ]
     jobs = oar.submit(*words)
     wait_for(lambda: len(steps.delivered("out.*")) >= 2, "the steps are not executed", DEADLINE)

@@ -44,11 +44,11 @@ def finish(job: str) -> None:
 
 
 def test_a_step_is_executed_by_the_first_job_and_found_by_the_second(slurm: Path) -> None:
-    line = f"date +%s.%N; echo ran >> {slurm / 'ran'}"
+    note = ["--metavar", f"NOTE={slurm / 'ran'}"]
     for name in ("first", "second"):
-        submit("--wait", f"--output={name}", SLURM / "step.sh", "-c", line)
+        submit("--wait", f"--output={name}", SLURM / "step.sh", *note, "-c", '(echo 1 >> "$NOTE"); date +%N')
     assert (slurm / "first").read_text() == (slurm / "second").read_text() != ""
-    assert (slurm / "ran").read_text() == "ran\n"
+    assert (slurm / "ran").read_text() == "1\n"
 
 
 @pytest.mark.parametrize("script", ["step.sh", "array.sh", "pilot.sh"])
@@ -60,7 +60,7 @@ def test_a_script_without_words_says_how_it_is_used(slurm: Path, script: str) ->
 
 def test_an_array_that_is_requeued_half_way_executes_nothing_again_that_had_finished(slurm: Path) -> None:
     steps = Steps(slurm, 50, 0.5)
-    job = submit("--array=1-50", SLURM / "array.sh", "commands.txt")
+    job = submit("--array=1-50", SLURM / "array.sh", "commands.txt", *steps.options)
     output = f"seamless-array-{job}_*.out"
     wait_for(lambda: len(steps.delivered(output)) >= 20, "the steps are not executed", DEADLINE)
     finished = steps.delivered(output)
@@ -73,7 +73,7 @@ def test_an_array_that_is_requeued_half_way_executes_nothing_again_that_had_fini
 
 def test_a_pilot_whose_time_is_over_goes_on_in_a_second_turn(slurm: Path) -> None:
     steps = Steps(slurm, 12, 0.5)
-    job = submit("--cpus-per-task=2", "--output=out", SLURM / "pilot.sh", "commands.txt")
+    job = submit("--cpus-per-task=2", "--output=out", SLURM / "pilot.sh", "commands.txt", *steps.options)
     wait_for(lambda: len(steps.delivered("out")) >= 4, "the steps are not executed", DEADLINE)
     finished = steps.delivered("out")
     run("scancel", "--batch", "--signal=USR1", job)

@@ -68,6 +68,6 @@ def test_signs_of_roff_in_a_text_are_shown_as_they_are(monkeypatch: pytest.Monke
 
     line = r".not a \request 'quoted' `x` a-b ~ ^ \fBbold\fR"
     argv = ["groff", "-man", "-Tascii", "-P-cbou"]
-    source = f'.TH x 1\n{make_man.verbatim(line)}'
+    source = f".TH x 1\n{make_man.verbatim(line)}"
     done = subprocess.run(argv, input=source, capture_output=True, text=True, check=True)
     assert line in done.stdout

@@ -3,8 +3,8 @@
 import pytest
 
 from seamless import Checksum
-from seamless.cli.storage import AllBuffers
-from seamless.errors import BufferCorruptionError
+from seamless.cli.storage import AllBuffers, open_storage
+from seamless.errors import BufferCorruptionError, UsageError
 from seamless.stores.directory import BufferDirectory
 
 CHECKSUM = Checksum.of(b"content")
@@ -39,3 +39,12 @@ def test_what_is_put_is_in_every_store_that_can_be_written(stores):
     assert [store.get(other) for store in stores] == [b"other", b"other"]
     assert both.has([other, Checksum.of(b"absent")]) == [True, False]
     assert both.length(other) == 5
+
+
+@pytest.mark.parametrize("files", [{}, {"seamless.yaml": "- execution: process\n"}])
+def test_a_node_needs_a_daskserver(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match="--node is only supported for remote daskserver execution"):
+        open_storage(node="node01")

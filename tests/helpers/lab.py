@@ -81,7 +81,18 @@ def world_readable_environment() -> Path:
         _scripts(temporary / "bin", packages, target)
         subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
         os.replace(temporary, target)
+    _make_importable(packages, target)
     return target
+
+
+def _make_importable(packages: Path, target: Path) -> None:
+    """Have that Python find Seamless without any variable: jobs begin with none."""
+    (site,) = packages.glob("lib/python3*/site-packages")
+    handle, temporary = tempfile.mkstemp(dir=site)
+    os.write(handle, f"{target}\n".encode())
+    os.close(handle)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, site / "seamless-lab.pth")
 
 
 def _make_packages(packages: Path) -> None:

@@ -39,7 +39,7 @@ mkdir -p /run/sshd
 mount -t proc proc /proc
 ip link set lo up
 cat "$root/hosts" >>/etc/hosts
-rm -rf /root/.ssh
+rm -rf /root/.ssh /root/.bashrc /root/.profile /root/.bash_profile
 mkdir -m 700 /root/.ssh
 cat "$root/id_root.pub" >/root/.ssh/authorized_keys
 ssh-keygen -A >/dev/null

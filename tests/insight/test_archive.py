@@ -125,7 +125,7 @@ def archive(path: Path, manifest: object, *members: tuple[str, bytes]) -> Path:
 
 
 def manifest_with(*names: str, **more: object) -> dict[str, object]:
-    return {"seamless_export": 1, "roots": [], "steps": [], "buffers": {name: 3 for name in names}, **more}
+    return {"seamless_export": 1, "roots": [], "steps": [], "buffers": dict.fromkeys(names, 3), **more}
 
 
 def test_bytes_that_are_not_what_their_name_says_are_refused(other: EmbeddedStore, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from seamless.checksum import Checksum
+from seamless.errors import StoreError
 from seamless.insight.definition import definition_of
 from seamless.insight.explanation import explain
 from seamless.insight.relatives import nearest
@@ -39,6 +42,28 @@ def test_new_steps_are_found_after_the_last_one_was_forgotten(lab, sidecar: Side
 def test_a_damaged_index_is_made_again(lab) -> None:  # type: ignore[no-untyped-def]
     lab.step(b"r", a=lab.put(b"1"))
     Path(lab.place.file(NAME)).write_bytes(b"no database at all" * 100)
+    with Sidecar(lab.place) as sidecar:
+        assert sidecar.update() == 1
+
+
+def test_an_index_that_another_process_writes_is_not_thrown_away(lab) -> None:  # type: ignore[no-untyped-def]
+    lab.step(b"r", a=lab.put(b"1"))
+    with Sidecar(lab.place) as sidecar:
+        sidecar.update()
+        lab.step(b"s", a=lab.put(b"2"))
+        with closing(sqlite3.connect(sidecar.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            sidecar._connection.execute("PRAGMA busy_timeout = 1")
+            with pytest.raises(StoreError, match="locked"):
+                sidecar.update()
+        assert sidecar.update() == 1
+
+
+def test_an_index_of_another_version_is_made_again(lab) -> None:  # type: ignore[no-untyped-def]
+    lab.step(b"r", a=lab.put(b"1"))
+    with Sidecar(lab.place) as sidecar:
+        sidecar.update()
+        sidecar._connection.execute("UPDATE fact SET value = 'other' WHERE name = 'version'")
     with Sidecar(lab.place) as sidecar:
         assert sidecar.update() == 1
 

@@ -26,6 +26,7 @@ from seamless.launcher.processes import (
     recorded_process,
     start_time,
     stop_process,
+    wait_until,
 )
 from seamless.launcher.sockets import listening_inodes, listens
 
@@ -58,6 +59,23 @@ def test_a_zombie_counts_as_gone(sleeper: Process) -> None:
     found = read_stat(sleeper.pid)
     assert found is not None and found.state == "Z"
     assert recorded_process(state, collect=False) is None
+
+
+def test_a_process_lives_as_long_as_one_of_its_threads() -> None:
+    program = (
+        "import ctypes, os, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); "
+        "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"  # the end of this thread
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        stat = Path(f"/proc/{process.pid}/stat")
+        assert wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", 10)
+        found = read_stat(process.pid)
+        assert found is not None
+        assert is_same_process(process.pid, found.start_time)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_name_with_brackets_does_not_confuse(tmp_path: Path) -> None:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 
-from seamless.cli.commandline.quoting import RESERVED, quote, single_quote
+from seamless.cli.commandline.quoting import RESERVED, quote, quote_pattern, single_quote
 from seamless.cli.commandline.typing import BUILTINS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def code_text(
-    command: str, *, executables: list[str], metavars: list[str], targets: list[str], capture_stdout: bool
+    command: str,
+    *,
+    executables: list[str],
+    metavars: list[str],
+    targets: list[str],
+    capture_stdout: bool,
+    patterns: Collection[str] = (),
 ) -> str:
-    """Return the complete code: what precedes the command, the command, and what collects the results."""
+    """Return the complete code: what precedes the command, the command, and what collects the results.
+
+    `patterns`: the targets that bash is to expand.
+    """
     lines: list[str] = []
     if executables:
         if any("/" not in name for name in executables):
@@ -24,7 +37,9 @@ def code_text(
     directories = [result_directory(target) for target in targets]
     lines.append("mkdir -p " + " ".join(quote(name) for name in dict.fromkeys(directories)))
     lines += ["(", command, ") > STDOUT"] if capture_stdout else [command]
-    lines += [f"mv {quote(_no_option(t))} {quote(d)}" for t, d in zip(targets, directories, strict=True)]
+    for target, directory in zip(targets, directories, strict=True):
+        source = _no_option(target)
+        lines.append(f"mv {quote_pattern(source) if target in patterns else quote(source)} {quote(directory)}")
     return "\n".join(lines) + "\n"
 
 

@@ -157,6 +157,11 @@ class _Planner:
                 self._add_interface_input(interface, entry)
         for index in self.tools.keys() - set(typed):
             self._mark_executable(index)
+        if len(typed) < len(line.commands):
+            from seamless.cli.commandline.undeclared import warnings
+
+            for warning in warnings(line, set(typed), self.mapper, self.targets, self.inputs.values()):
+                self.warn(warning)
 
     def _load_interface(self, index: int) -> None:
         """Load the interface of the tool that a command runs, or else of the script that it gives to its tool."""
@@ -215,11 +220,11 @@ class _Planner:
             if word.expands and self.targets.locals and not word.text.startswith(("$PWD/", "${PWD}/")):
                 return  # the user has named the results; this name is known to bash only
             name, replacement = redirect_name(self.line, word, self.targets)
-            if any(name.startswith(directory.rstrip("/") + "/") for directory in self.targets.locals):
-                return  # part of a directory that is a result anyway
-            self.targets.add(name, None, f"redirection to '{word.text}'")
             if replacement is not None:
                 self.replacements[word.start] = word.end, replacement
+            if self.targets.covers(name):
+                return  # part of a directory or pattern that is a result anyway
+            self.targets.add(name, None, f"redirection to '{word.text}'")
         elif not self.targets.locals:
             self._warn_of_lost_redirect()
 
@@ -430,6 +435,7 @@ class _Planner:
             metavars=list(metavars),
             targets=[target.name for target in targets],
             capture_stdout=capture_stdout,
+            patterns=self.targets.patterns,
         )
         try:
             code.encode("utf-8")

@@ -27,6 +27,20 @@ def quote(text: str) -> str:
     return text if is_safe(text) else single_quote(text)
 
 
+def quote_pattern(text: str) -> str:
+    """Return `text` for bash, which is to expand its `*` and `?` and nothing else.
+
+    >>> quote_pattern("my dir/*.csv")
+    "'my dir/'*.csv"
+    """
+    parts, start = [], 0
+    for i, c in enumerate(text):
+        if c in "*?":
+            parts += [quote(text[start:i])] * (i > start) + [c]
+            start = i + 1
+    return "".join(parts) + (quote(text[start:]) if start < len(text) else "")
+
+
 def single_quote(text: str) -> str:
     """Return `text` between single quotes."""
     return "'" + text.replace("'", "'\"'\"'") + "'"

@@ -11,6 +11,8 @@ from seamless.cli.commandline.quoting import quote
 from seamless.errors import UsageError
 
 STDOUT = "STDOUT"
+# What is in the directory of a step beside its files: no pattern may stand for it.
+_OWN_NAMES = ("RESULT", STDOUT, "transform.sh")
 DEVICES_WITHOUT_RESULT = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/proc/self/fd")
 
 
@@ -20,6 +22,7 @@ class Targets:
     def __init__(self, cwd: str) -> None:
         self.cwd = cwd
         self.locals: dict[str, str | None] = {}
+        self.patterns: dict[str, None] = {}  # those of the names that stand for any number of files
 
     def add(self, name: str, local: str | None, described: str) -> None:
         """Add a target; raises UsageError if the name cannot be a result."""
@@ -50,7 +53,16 @@ class Targets:
 
     def is_output(self, path: str) -> bool:
         """Tell whether the normalised absolute `path` is a target."""
-        return bool(self.locals) and relative_to(path, self.cwd) in self.locals
+        if not self.locals:
+            return False
+        name = relative_to(path, self.cwd)
+        return name is not None and (name in self.locals or any(matches(name, p) for p in self.patterns))
+
+    def covers(self, name: str) -> bool:
+        """Tell whether the file `name` is part of what is a target: of a directory, or of a pattern."""
+        if any(name.startswith(directory.rstrip("/") + "/") for directory in self.locals):
+            return True
+        return any(matches(name, pattern) for pattern in self.patterns)
 
     def as_list(self) -> list[Target]:
         """Return the targets in order."""
@@ -63,7 +75,44 @@ def add_captures(targets: Targets, captures: list[str]) -> None:
         name, colon, local = capture.partition(":")
         if (colon and not local) or not capture:
             raise UsageError(f"-cp '{capture}': expected NAME, NAME:LOCAL or :LOCAL")
-        targets.add(name or STDOUT, local or None, f"-cp '{capture}'")
+        described = f"-cp '{capture}'"
+        targets.add(name or STDOUT, local or None, described)
+        if is_pattern(name):
+            _check_pattern(name, local, described)
+            targets.patterns[targets.normalised(name, described)] = None
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether the name of a capture stands for any number of files."""
+    return "*" in name or "?" in name
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether bash would find `name` by `pattern`, whose last component only has wildcards.
+
+    >>> matches("out/a.csv", "out/*.csv"), matches("out/.a.csv", "out/*.csv"), matches("b/a.csv", "out/*.csv")
+    (True, False, False)
+    """
+    from fnmatch import fnmatchcase
+
+    (directory, last), (wanted, wildcards) = os.path.split(name), os.path.split(pattern)
+    if directory != wanted or (last.startswith(".") and not wildcards.startswith(".")):
+        return False
+    return fnmatchcase(last, wildcards.replace("[", "[[]"))
+
+
+def _check_pattern(name: str, local: str, described: str) -> None:
+    directory, last = os.path.split(name)
+    if is_pattern(directory) or not last:
+        raise UsageError(f"{described}: only the last part of a pattern may have wildcards, such as 'out/*.csv'")
+    if local:
+        raise UsageError(f"{described}: the files of a pattern keep their names; leave out ':{local}'")
+    own = next((own for own in _OWN_NAMES if not directory and matches(own, last)), None)
+    if own is not None:
+        raise UsageError(
+            f"{described}: the pattern also stands for '{own}', which the step has for itself. Write the results into "
+            f"a directory and name that, or make the pattern narrower."
+        )
 
 
 def find_redirect_target(line: ParsedLine) -> Redirect | None:

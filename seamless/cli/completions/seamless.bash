@@ -440,10 +440,10 @@ complete -o bashdefault -o default -F _seamless_jobserver seamless-jobserver
 
 _seamless_probe() {
   _seamless_complete none \
-    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --purge --fingertip --local --direct-print --node --queue --force --project --stage --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
+    '-c -i --input -I --input-file --var --env --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --image --hermetic --timeout --retry --refresh --purge --fingertip --local --direct-print --node --queue --force --project --stage --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
     '-i --input -I --input-file' \
     '-w' \
-    '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --queue --project --stage' \
+    '--var --env --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --image --timeout --retry --node --queue --project --stage' \
     ''
 }
 complete -o bashdefault -o default -F _seamless_probe seamless-probe
@@ -490,10 +490,10 @@ complete -o bashdefault -o default -F _seamless_resolve seamless-resolve
 
 _seamless_run() {
   _seamless_complete command \
-    '-c -i --input -I --input-file --var --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --timeout --refresh --undo --purge --fingertip --local --direct-print --node --queue --qsubmit --qsub --detach --project --stage --dry --dry-run -j --write-job --upload --write-remote-job --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
+    '-c -i --input -I --input-file --var --env --metavar -g1 --lenient -g2 -w -W -ms -mx --prologue --primary --exact --pipefail -cp --capture -nd --no-download --scratch -y --yes -n --no --json --conda --conda-env --conda-environment --docker --docker-image --image --hermetic --timeout --retry --refresh --undo --purge --fingertip --local --direct-print --node --queue --qsubmit --qsub --detach --project --stage --dry --dry-run -j --write-job --upload --write-remote-job --explain --show-stderr -v --verbose -q --quiet --debug --version -h --help' \
     '-i --input -I --input-file' \
     '-w -j --write-job --write-remote-job' \
-    '--var --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --timeout --node --queue --project --stage' \
+    '--var --env --metavar --prologue --primary -cp --capture --conda --conda-env --conda-environment --docker --docker-image --image --timeout --retry --node --queue --project --stage' \
     '--dry=quiet --dry=show --dry-run=quiet --dry-run=show'
 }
 complete -o bashdefault -o default -F _seamless_run seamless-run

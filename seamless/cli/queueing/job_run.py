@@ -55,6 +55,7 @@ class JobRun(Run):
         options.scratch = bool(parameters.get("scratch"))
         options.download = bool(parameters.get("download", True))
         options.timeout = parameters.get("timeout")
+        options.retry = int(parameters.get("retry", 0))
         super().__init__(options, Messages("seamless-queue", 0, stream=log))  # type: ignore[arg-type]
         self._store, self._log, self._parameters = storage, log, parameters
         self.description = SubmittedDescription(transformation, storage)

@@ -77,4 +77,5 @@ def _parameters(run: Run) -> dict[str, Any]:
     }
     # Only where they are asked for: other programs that read the file do not know them.
     more = {"project": options.project, "stage": options.stage, "timeout": options.timeout}
+    more["retry"] = options.retry
     return parameters | {key: value for key, value in more.items() if value}

@@ -12,7 +12,7 @@ from seamless.cli.running.run_state import Run
 from seamless.errors import BufferCorruptionError, CacheMissError, SeamlessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from seamless.checksum import Checksum
     from seamless.cli.commandline.plan import PlanOptions
@@ -139,7 +139,7 @@ def plan_options(options: Options) -> PlanOptions:
         captures=list(options.captures),
         inputs=list(options.inputs),
         input_files=list(options.input_files),
-        variables=list(options.variables),
+        variables=[*options.variables, *_from_environment(options.environment)],
         metavars=list(options.metavars),
         prologues=list(options.prologues),
         primary=options.primary,
@@ -149,6 +149,16 @@ def plan_options(options: Options) -> PlanOptions:
         pipefail=options.pipefail,
         lenient=options.lenient,
     )
+
+
+def _from_environment(names: Sequence[str]) -> list[str]:
+    """Return NAME=VALUE of variables of the caller. Raises UsageError for one that is not set."""
+    import os
+
+    for name in names:
+        if name not in os.environ:
+            raise UsageError(f"--env {name}: there is no such environment variable; set it, or use --var {name}=VALUE")
+    return [f"{name}={os.environ[name]}" for name in names]
 
 
 def _refuse_existing(directory: str) -> None:

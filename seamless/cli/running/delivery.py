@@ -43,10 +43,10 @@ def print_result(run: Run, result: Checksum) -> None:
 
 
 def _deliver_targets(run: Run, result: Checksum) -> int:
-    from seamless.cli.running.targets import TargetResult, download, write_sidecars
+    from seamless.cli.running.targets import download, target_results, write_sidecars
 
     index = _index(run, result)
-    run.targets = [TargetResult(target, index) for target in run.plan.targets]
+    run.targets = target_results(run.plan.targets, index, [entry.name for entry in run.inputs])
     if run.wants_content:
         _require_members(run)
     write_sidecars(run.targets, run.store)

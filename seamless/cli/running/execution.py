@@ -38,11 +38,23 @@ def execute(run: Run, *, refresh: bool = False) -> Outcome:
             run.messages.message(0, f"{exc}; it is stored again")
             store_inputs(run.inputs, run.store, again=True)
             outcome = _submit(run, refresh)
+        _note(run, outcome)
+        for left in range(run.options.retry, 0, -1):
+            if outcome.canceled or outcome.result is not None or not outcome.exit_status:
+                break
+            run.messages.message(
+                0, f"the command failed with exit status {outcome.exit_status}; it is run again ({left} left)"
+            )
+            outcome = _submit(run, refresh)
+            _note(run, outcome)
+    return outcome
+
+
+def _note(run: Run, outcome: Outcome) -> None:
     if not outcome.cached and not outcome.canceled:
         from seamless.cli.running.journal import note
 
         note(run, outcome)
-    return outcome
 
 
 def require_writable(run: Run) -> None:
@@ -150,6 +162,8 @@ def meta_of(run: Run) -> dict[str, Any]:
         meta["__direct_print__"] = True
     if run.options.local:
         meta["local"] = True
+    if run.options.hermetic:
+        meta["hermetic"] = True
     return meta
 
 

@@ -61,8 +61,14 @@ class Run:
 
     @property
     def futures(self) -> dict[str, str]:
-        """The local names that need a `.FUTURE` file during the execution, with the names of their targets."""
-        return {os.path.normpath(os.path.expanduser(t.local or t.name)): t.name for t in self.plan.targets}
+        """The local names that need a `.FUTURE` file during the execution, with the names of their targets.
+
+        None for those of a pattern, which nobody knows yet.
+        """
+        from seamless.cli.commandline.results import is_pattern
+
+        named = [target for target in self.plan.targets if not is_pattern(target.name)]
+        return {os.path.normpath(os.path.expanduser(t.local or t.name)): t.name for t in named}
 
     @property
     def envelope(self) -> Envelope:
@@ -84,7 +90,11 @@ class Run:
 
             options = self.options
             self._store = open_storage(
-                project=options.project, stage=options.stage, local=options.local, queue=options.queue or ""
+                project=options.project,
+                stage=options.stage,
+                local=options.local,
+                queue=options.queue or "",
+                node=options.node or "",
             )
         return self._store
 

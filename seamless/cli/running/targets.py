@@ -12,7 +12,7 @@ from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, SeamlessError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from seamless.cli.commandline.plan import Target
     from seamless.cli.common import Messages
@@ -53,6 +53,29 @@ class TargetResult:
                 return None
             total += length
         return total
+
+
+def target_results(targets: Sequence[Target], index: dict[str, str], inputs: Collection[str]) -> list[TargetResult]:
+    """Return what there is for each target; a pattern gives one result for each name, `inputs` left out."""
+    found: list[TargetResult] = []
+    for target in targets:
+        found += [TargetResult(one, index) for one in _expanded(target, index, {t.name for t in targets} | {*inputs})]
+    return found
+
+
+def _expanded(target: Target, index: dict[str, str], others: set[str]) -> list[Target]:
+    from seamless.cli.commandline.data import Target
+    from seamless.cli.commandline.results import is_pattern, matches
+
+    if not is_pattern(target.name) or target.name in index:
+        return [target]
+    depth = target.name.count("/") + 1
+    heads = {"/".join(path.split("/")[:depth]) for path in index}
+    names = sorted(name for name in heads - others if matches(name, target.name))
+    if target.local is None:
+        return [Target(name) for name in names] or [target]
+    directory = os.path.dirname(target.local)
+    return [Target(name, os.path.join(directory, os.path.basename(name))) for name in names] or [target]
 
 
 def read_index(data: bytes) -> dict[str, str]:

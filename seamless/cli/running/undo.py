@@ -36,7 +36,7 @@ def undo(run: Run) -> int:
 
 def _own_files(run: Run) -> list[str]:
     """Return the local files that hold exactly what the result says, with their sidecars."""
-    from seamless.cli.running.targets import TargetResult, is_content, read_index
+    from seamless.cli.running.targets import is_content, read_index, target_results
 
     if run.result is None:
         return []
@@ -44,7 +44,7 @@ def _own_files(run: Run) -> list[str]:
     if data is None or not run.plan.targets:
         return []
     index = read_index(data)
-    run.targets = [TargetResult(target, index) for target in run.plan.targets]
+    run.targets = target_results(run.plan.targets, index, [entry.name for entry in run.inputs])
     found = []
     for target in run.targets:
         for key, checksum in target.files.items():

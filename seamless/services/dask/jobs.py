@@ -14,7 +14,8 @@ from seamless.services.dask.demand import Snapshot, wanted_jobs
 from seamless.services.dask.parameters import Parameters
 
 _QUERY_SECONDS = 5.0  # between two questions to the batch system
-_BARREN = 3  # jobs in a row that have ended without a worker, after which no more are begun
+_BARREN = 3  # jobs in a row that have ended with no worker that has lasted, after which no more are begun
+_SETTLED_SECONDS = 30.0  # after which a worker counts as one that works
 _PAUSE_SECONDS = 300.0  # until they are again
 
 
@@ -45,7 +46,7 @@ class Jobs:
         self._surplus_since: float | None = None
         self._queried = float("-inf")
         self._limits: Limits | None = None
-        self._seen: set[Any] = set()  # names of jobs that have had a worker
+        self._seen: dict[Any, float] = {}  # names of jobs that have had a worker, and since when
         self._barren = 0
         self._paused_until = float("-inf")
         self._complaint = ""
@@ -53,9 +54,9 @@ class Jobs:
     def tick(self, snapshot: Snapshot) -> None:
         """Look at the jobs, and begin, replace or end some."""
         present = self._present(snapshot)
-        self._seen |= present
-        if present:
-            self._barren = 0
+        for name in present:
+            if self._now() - self._seen.setdefault(name, self._now()) >= _SETTLED_SECONDS:
+                self._barren = 0
         self._remove_ended(present)
         wanted = wanted_jobs(self.parameters, snapshot)
         have = len(self._cluster.worker_spec)
@@ -76,7 +77,7 @@ class Jobs:
             self._barren = 0
             self._paused_until = self._now() + _PAUSE_SECONDS
             self._say(
-                f"{_BARREN} jobs in a row have ended before they had a worker; no more are begun for "
+                f"{_BARREN} jobs in a row have ended without a worker that lasted; no more are begun for "
                 f"{_PAUSE_SECONDS / 60:g} minutes. Look at their output, and at the settings of the queue"
             )
             return
@@ -137,7 +138,12 @@ class Jobs:
 
     def _note(self, name: Any, state: State) -> None:
         """Draw conclusions from the end of a job."""
-        if name not in self._seen and state in ("failed", "done", "unknown"):
+        lasted = self._now() - self._seen.get(name, self._now())
+        if lasted < _SETTLED_SECONDS and state in (
+            "failed",
+            "done",
+            "unknown",
+        ):
             self._barren += 1
         changed, text = next_limits(self.parameters, state, self._queue_limits() if state != "done" else Limits())
         if text:

@@ -21,6 +21,7 @@ from seamless.errors import UsageError
 from seamless.services.common.options import FIRST_PORT, LAST_PORT
 from seamless.services.common.ports import PortError, listen
 from seamless.services.common.status import StatusFile
+from seamless.services.dask.balance import rebalance
 from seamless.services.dask.clusters import (
     Place,
     apply_settings,
@@ -164,6 +165,8 @@ class Wrapper:
         unknown = seconds(self.parameters.unknown_task_duration)
 
         async def look() -> Snapshot:
+            if not self.parameters.pure:
+                rebalance(self._cluster.scheduler)
             return snapshot(self._cluster.scheduler, unknown)
 
         now: Snapshot = self._cluster.sync(look)

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -55,15 +55,16 @@ def run_process(
     on_output: OutputHandler | None = None,
     deadline: float | None = None,
     canceled: threading.Event | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run `argv` in directory `cwd` with the environment of this process and an empty stdin; block until it ends.
+    """Run `argv` in directory `cwd` with an empty stdin; block until it ends.
 
-    `deadline` is in terms of time.monotonic(). `on_output` gets raw pieces in the calling thread. On any exception,
+    `environment`: None is that of this process. `deadline` is in terms of time.monotonic(). `on_output` gets raw pieces in the calling thread. On any exception,
     KeyboardInterrupt included, the whole process group is ended first. StartError if the program cannot be started.
 
     Peak memory in the usage is never less than the resident memory of the calling process at the start.
     """
-    run = _Run(argv, cwd, on_output, canceled)
+    run = _Run(argv, cwd, on_output, canceled, environment)
     try:
         try:
             run.wait_for_exit(deadline)
@@ -125,6 +126,7 @@ class _Run:
         cwd: str,
         on_output: OutputHandler | None,
         canceled: threading.Event | None,
+        environment: Mapping[str, str] | None,
     ) -> None:
         import subprocess
 
@@ -138,6 +140,7 @@ class _Run:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
                 argv,
                 cwd=cwd,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PARTIAL = 8000  # bytes of an unfinished result that a failure shows
 _BASH = "/bin/bash"
+_PREAMBLES = ("mkdir -p ", "chmod +x ", "export ")  # of a step with files as its results
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def run_bash(
                 on_output=on_output,
                 deadline=deadline,
                 canceled=canceled,
+                environment=_environment(envelope, workspace.directory, surroundings),
             )
         except StartError as exc:
             raise BashFailure(failure_text(str(exc), "", command)) from exc
@@ -99,6 +101,7 @@ def _prepare(
     """Write inputs and script; return the path of the script."""
     try:
         variables = write_pins(plan, workspace.directory, buffers)
+        _make_directories(workspace.directory, code)
         text = script_text(code, variables, surroundings)
         return workspace.add_script(text, name=SCRIPT_NAME, taken=SCRIPT_NAME in plan.files)
     except OSError as exc:
@@ -114,6 +117,28 @@ def _command(script: str, directory: str, surroundings: Surroundings | None) -> 
 
     beside = [f"{script}:{script}:ro"] if os.path.isabs(script) else []
     return inside(image, [_BASH, script], directory, binds=beside)
+
+
+def _make_directories(directory: str, code: str) -> None:
+    """Make the directories that the redirections of the code need."""
+    if not code.startswith(_PREAMBLES):
+        return
+    from seamless.transformer.bash.redirections import needed_directories
+
+    for relative in needed_directories(code):
+        os.makedirs(os.path.join(directory, relative), exist_ok=True)
+
+
+def _environment(envelope: Envelope, directory: str, surroundings: Surroundings | None) -> dict[str, str] | None:
+    """Return what a hermetic command gets of the environment of this process; None for everything.
+
+    Inside an image the environment is clean anyway.
+    """
+    if not envelope.meta.get("hermetic") or (surroundings is not None and surroundings.resolved.image is not None):
+        return None
+    environment = {name: value for name, value in os.environ.items() if surroundings and name.startswith("CONDA_")}
+    environment |= {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+    return environment | {"HOME": directory, "LANG": "C.UTF-8"}
 
 
 def _collect(workspace: Workspace, celltype: str, done: Finished, command: str, buffers: BufferAccess) -> Checksum:
@@ -139,7 +164,9 @@ def write_job_directory(
     if SCRIPT_NAME in plan.files:
         raise ValueError(f"pin {SCRIPT_NAME!r}: a job directory has its own file of that name; rename the input")
     os.makedirs(directory, exist_ok=True)
-    text = script_text(code, write_pins(plan, directory, buffers), surroundings)
+    variables = write_pins(plan, directory, buffers)
+    _make_directories(directory, code)
+    text = script_text(code, variables, surroundings)
     write_script(os.path.join(directory, SCRIPT_NAME), text)
 
 

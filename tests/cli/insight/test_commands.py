@@ -154,7 +154,7 @@ def test_a_store_on_another_machine_is_named_with_what_to_run_there(user: User, 
     home = user.place / "home" / ".seamless"
     home.mkdir(parents=True)
     frontend = "{hostname: far.example, hashserver: {bufferdir: /b}, database: {database_dir: /d}}"
-    (home / "clusters.yaml").write_text(f"far:\n  type: remote\n  frontends:\n    - {frontend}\n")
+    (home / "clusters.yaml").write_text(f"far:\n  type: slurm\n  frontends:\n    - {frontend}\n")
     (user.place / "seamless.yaml").write_text("- project: p\n")
     (user.place / "seamless.profile.yaml").write_text("- cluster: far\n- execution: process\n- persistent: true\n")
     env = {"HOME": str(home.parent)}
