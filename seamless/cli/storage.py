@@ -50,8 +50,9 @@ def open_storage(
 
     In order: $SEAMLESS_CACHE; the services named by $SEAMLESS_REMOTE_CLIENTS; those of the project files of the
     current directory; the cache directory of the user. `local`: execute here, whatever the files say. `queue`: execute
-    in this queue of the cluster. `node`: on this node of it, which only a daskserver can do. May start services. Raises UsageError for a name that cannot be, ConfigurationError,
-    StoreError for unusable stores.
+    in this queue of the cluster. `node`: on this node of it, which only a daskserver can do. May start services.
+
+    Raises UsageError for a name that cannot be, ConfigurationError, StoreError for unusable stores.
     """
     from seamless.config.embedded import activate_embedded, cache_from_environment
 
