@@ -10,7 +10,7 @@ wheel=$2
 python3 -m venv --without-pip "$target"
 pip() { # the one that Debian has for new environments; it does not stay
   PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) PIP_CONFIG_FILE=/dev/null PIP_NO_CACHE_DIR=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore "$target/bin/python" -m pip "$@"
+  PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore "$target/bin/python" -m pip "$@"
 }
 pip install --quiet --no-index --find-links "$wheels" --no-deps --require-hashes -r "$target/requirements.lock"
 # shellcheck disable=SC2086 # a pattern

@@ -19,7 +19,7 @@ class Variable(NamedTuple):
 
 def own_variables() -> list[Variable]:
     """Return the variables that begin with SEAMLESS_."""
-    return [*_general(), *_configuration(), *_clients(), *_servers()]
+    return [*_general(), *_configuration(), *_clients(), *_servers(), *_steps_on_servers()]
 
 
 def _general() -> list[Variable]:
@@ -107,7 +107,6 @@ def _general() -> list[Variable]:
 
 def _configuration() -> list[Variable]:
     rows = [
-        ("SEAMLESS_DASK_SCHEDULER", "none", "The address of a Dask scheduler. This version refuses to use one."),
         (
             "SEAMLESS_NO_LAUNCH",
             "off",
@@ -191,6 +190,28 @@ def _servers() -> list[Variable]:
     return [Variable("SEAMLESS_TOKEN", "none", meaning, "Servers")]
 
 
+def _steps_on_servers() -> list[Variable]:
+    rows = [
+        ("SEAMLESS_ALLOW_CHILD_SPAWN", "set by a Dask worker", "It may have worker processes of its own."),
+        ("SEAMLESS_DASK_QUEUE_EXCLUSIVE", "set in a job", "`exclusive` of the queue, 0 or 1."),
+        ("SEAMLESS_DASK_RECORD_MODE", "set in a job", "`record` of the configuration, 0 or 1."),
+        ("SEAMLESS_DASK_SCHEDULER", "set by a Dask worker", "The address of its scheduler."),
+        ("SEAMLESS_DASK_WORKERS", "set in a job", "How many steps a Dask worker executes at once."),
+        ("SEAMLESS_DASK_WORKER_PID", "set in a step", "The process of its Dask worker."),
+        (
+            "SEAMLESS_SUBMIT_SOCKET",
+            "set in an image",
+            "Where batch commands of a service in an image are handed over, to be executed outside.",
+        ),
+        (
+            "SEAMLESS_WORKER_TRANSFORMATION_THROTTLE",
+            "set in a job",
+            "Threads of a Dask worker for each of its steps, unless `worker_threads` is set.",
+        ),
+    ]
+    return [Variable(*row, section="Steps on servers") for row in rows]
+
+
 def other_variables() -> list[Variable]:
     """Return the variables that are read and do not begin with SEAMLESS_."""
     return [*_launching(), *_application(), *_of_others()]
@@ -246,10 +267,21 @@ def _of_others() -> list[Variable]:
             "The conda that is asked for its root if `CONDA_ROOT` is not set; where a service with `conda` is started, "
             "the conda that is looked at first.",
         ),
+        (
+            "CONDA_ENVS_PATH",
+            "none",
+            "Directories in which conda environments are looked for by name, separated by `:`.",
+        ),
         ("CONDA_PREFIX", "set by conda", "See `CONDA_DEFAULT_ENV`."),
         ("CONDA_ROOT", "`conda info --base`", "Where `etc/profile.d/conda.sh` is, for steps with `--conda`."),
+        ("CUDA_VERSION", "set by images with CUDA", "Noted in full records."),
+        ("CUDA_VISIBLE_DEVICES", "all", "Noted in full records: which GPUs a step could see."),
         ("HOME", "set at login", "The home directory: `~` in names, the cache directory, cluster files, services."),
-        ("LOGNAME", "set at login", "Who asks, in what servers note about conflicts; without it `USER`, then the number."),
+        (
+            "LOGNAME",
+            "set at login",
+            "Who asks, in what servers note about conflicts; without it `USER`, then the number.",
+        ),
         ("NO_COLOR", "off", "Any value: no colours on a terminal."),
         ("PATH", "set at login", "Where commands are looked for."),
         ("PWD", "set by the shell", "The current directory by the name under which you entered it."),

@@ -93,7 +93,7 @@ def oar(require: Callable[[object, str], None]) -> Iterator[Oar]:
         venv = OAR_PLACE / "venv"
         for words in (
             ["/usr/bin/python3", "-m", "venv", venv],
-            [venv / "bin" / "pip", "install", "--quiet", "--force-reinstall", ROOT],
+            [venv / "bin" / "pip", "install", "--quiet", "--force-reinstall", f"{ROOT}[shell]"],
         ):
             subprocess.run(words, capture_output=True, timeout=300, check=True)
         started = subprocess.run([OAR_LAB, "status"], capture_output=True, timeout=60, check=False).returncode != 0

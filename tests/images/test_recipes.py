@@ -53,7 +53,7 @@ def test_the_definitions_and_locks_have_no_mistakes() -> None:
         ("hashserver.def", "From: {{ base }}", "From: {{ bas }}", "{{ bas }} is not declared"),
         ("hashserver.def", "%post\n", "%post\n    curl -O https://example.org\n", "%post uses a network: curl"),
         ("hashserver.def", "    exec hashserver", "    if exec hashserver", "is no shell script"),
-        ("hashserver.def", "install.sh /opt", "instal.sh /opt", "%files names instal.sh"),
+        ("hashserver.def", "install.sh /opt", "setup.sh /opt", "%files names setup.sh"),
         ("hashserver.def", "seamless.service", "service", "there is no label seamless.service"),
         ("hashserver.def", "%test\n", "%help\n", "there is no %test"),
         ("hashserver.def", "%startscript\n", "%runscript\n", "%runscript is there twice"),

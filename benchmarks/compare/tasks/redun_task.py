@@ -1,21 +1,24 @@
+import subprocess
 from glob import glob
 
-from redun import File, script, task  # type: ignore
+from redun import File, task  # type: ignore
 
 redun_namespace = "compare"
 
 
 @task()
 def count(text: File) -> File:
-    return script("count-words < in.txt > out.txt", inputs=[text.stage("in.txt")],
-                  outputs=File(text.path.replace("texts/", "counts/")).stage("out.txt"))
+    result = File(text.path.replace("texts/", "counts/"))
+    result.write(subprocess.run(["count-words"], input=text.read("rb"), capture_output=True, check=True).stdout, "wb")
+    return result
 
 
 @task()
 def merge(counts: list[File]) -> File:
-    inputs = [file.stage(f"{i}.txt") for i, file in enumerate(counts)]
-    names = " ".join(f"{i}.txt" for i in range(len(counts)))
-    return script(f"merge-counts {names} > total.txt", inputs=inputs, outputs=File("total.txt").stage("total.txt"))
+    result = File("total.txt")
+    argv = ["merge-counts", *(file.path for file in counts)]
+    result.write(subprocess.run(argv, capture_output=True, check=True).stdout, "wb")
+    return result
 
 
 @task()

@@ -4,4 +4,4 @@ set -euo pipefail
 for text in texts/*.txt; do
   seamless-run "count-words < $text > counts/${text##*/}"
 done
-seamless-run -i 'counts/*.txt' -c 'merge-counts counts/*.txt > total.txt'
+seamless-run -g1 -i 'counts/*.txt' -c 'merge-counts counts/*.txt > total.txt'

@@ -14,10 +14,12 @@ def key(version: str) -> list[tuple[int, int, str]]:
     >>> key("1.9") < key("1.10"), key("2.0rc1") < key("2.0")
     (True, True)
     """
-    found = [(1, int(part), "") if part.isdigit() else (-1, 0, part) for part in _PARTS.findall(version.lower())]
-    while found and found[-1] == (1, 0, ""):
-        found.pop()  # 1.0 is 1
-    return [*found, (0, 0, "")]
+    parts = _PARTS.findall(version.lower())
+    words = next((i for i, part in enumerate(parts) if not part.isdigit()), len(parts))
+    release = parts[:words]
+    while release and not int(release[-1]):
+        release.pop()  # 1.0 is 1
+    return [*((1, int(p), "") if p.isdigit() else (-1, 0, p) for p in [*release, *parts[words:]]), (0, 0, "")]
 
 
 def satisfies(version: str, requirement: str) -> bool:

@@ -1,0 +1,1 @@
+"""The same small task with several tools: `python -m benchmarks.compare`."""
