@@ -22,7 +22,7 @@ from benchmarks.compare.tools import BIN, TASKS, TOOLS, Tool
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "compare.md"
 TEXTS = 10
-WORDS = 40_000  # a text
+WORDS = 150_000  # a text
 
 
 class ToolError(Exception):
@@ -57,7 +57,7 @@ def install(tool: Tool, venv: Path) -> str:
     if tool.packages:
         if not (venv / "bin" / "python").exists():
             subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        argv = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", *tool.packages]
+        argv = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", *tool.packages]
         if subprocess.run(argv, capture_output=True, check=False).returncode:
             return f"{' and '.join(tool.packages)} could not be installed"
     path = f"{venv / 'bin'}:{os.environ['PATH']}"

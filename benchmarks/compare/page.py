@@ -27,8 +27,8 @@ with steps of minutes it does not matter, and only the number of executed steps 
 MEASURED = """
 The numbers are times as multiples of the plain shell script, which executes every step every time, and behind them how
 many of the eleven steps were executed. All were measured one after the other on the same Linux machine, each with a
-home and a cache of its own, one step at a time but for redun, which has threads: the median of several rounds. Your machine has other numbers, but hardly
-another order. `python -m benchmarks.compare` measures and writes this page.
+home and a cache of its own, one step at a time but for redun, which has threads: the median of several rounds. Your
+machine has other numbers, but hardly another order. `python -m benchmarks.compare` measures and writes this page.
 
 """
 
@@ -72,7 +72,9 @@ def page(measured: dict[str, Measured], missing: dict[str, str]) -> str:
     for tool in TOOLS:
         code = (TASKS / tool.file).read_text(encoding="utf-8")
         text += f"\n### {tool.name}\n\n" + (
-            f"Once: `{'; '.join(' '.join(argv) for argv in tool.setup[:1])}`, then `datalad save`. " if tool.setup else ""
+            f"Once: `{'; '.join(' '.join(argv) for argv in tool.setup[:1])}`, then `datalad save`. "
+            if tool.setup
+            else ""
         )
         text += f"`{' '.join(tool.argv)}`\n\n" + block(tool.language, code.removeprefix("#!/usr/bin/env bash\n"))
     return text + WHEN

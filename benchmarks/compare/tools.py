@@ -31,9 +31,9 @@ _ANNEX_SETUP = (
     ("git", "config", "user.email", "me@example.org"),
     ("datalad", "save", "-m", "texts"),
 )
-_GIT = {"GIT_AUTHOR_NAME": "me", "GIT_COMMITTER_NAME": "me"} | {
-    name: "me@example.org" for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
-}
+_GIT = {"GIT_AUTHOR_NAME": "me", "GIT_COMMITTER_NAME": "me"} | dict.fromkeys(
+    ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "me@example.org"
+)
 
 TOOLS = (
     Tool("plain shell", "plain.sh", ("bash", "plain.sh")),

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.helpers.sshd import SCRATCH, SSHD, wait_for
@@ -19,7 +20,11 @@ from tests.helpers.sshd import SCRATCH, SSHD, wait_for
 OWN = ("etc", "home", "opt", "root", "usr", "var")
 SECONDS = 120
 # What a machine writes by merely being there, or by somebody logging in.
-ALWAYS = ("/etc/hosts", "/etc/.pwd.lock", "/etc/ssh/ssh_host_", "/root/.ssh", "/root/.ansible", "/var/log/", "/var/tmp")
+HOME = "/root"
+ALWAYS = (
+    *("/etc/hosts", "/etc/.pwd.lock", "/etc/ssh/ssh_host_", "/var/log/", "/var/tmp"),
+    *(f"{HOME}/{name}" for name in (".ssh", ".ansible")),
+)
 BACKUPS = ("passwd-", "group-", "shadow-", "subuid-", "subgid-")
 
 # The first process of a machine: it makes the files, starts sshd, and waits for whatever loses its parent.
@@ -39,9 +44,9 @@ mkdir -p /run/sshd
 mount -t proc proc /proc
 ip link set lo up
 cat "$root/hosts" >>/etc/hosts
-rm -rf /root/.ssh /root/.bashrc /root/.profile /root/.bash_profile
-mkdir -m 700 /root/.ssh
-cat "$root/id_root.pub" >/root/.ssh/authorized_keys
+rm -rf {home}/.ssh {home}/.bashrc {home}/.profile {home}/.bash_profile
+mkdir -m 700 {home}/.ssh
+cat "$root/id_root.pub" >{home}/.ssh/authorized_keys
 ssh-keygen -A >/dev/null
 {sshd}
 while :; do sleep 1 || :; done
@@ -80,14 +85,14 @@ class Machines:
         hosts = "".join(f"{self.address(name)} {name}\n" for name in self.names)
         (self.root / "hosts").write_text(hosts)
         script = self.root / "first.sh"
-        script.write_text(_FIRST.format(own=" ".join(OWN), sshd=SSHD))
+        script.write_text(_FIRST.format(own=" ".join(OWN), sshd=SSHD, home=HOME))
         for i, name in enumerate(self.names):
             (self.root / name).mkdir()
             words = ["unshare", "--mount", "--uts", "--net", "--pid", "--fork", "--kill-child"]
-            command = ["setpriv", "--pdeathsig", "KILL", *words, "bash", script, self.root, name]
+            command = ["setpriv", "--pdeathsig", "KILL", *words, "bash", str(script), str(self.root), name]
             with open(self.root / f"{name}.log", "wb") as log:
                 self._first[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-            wait_for(lambda name=name: self._inside(name), f"{name} does not start")
+            wait_for(partial(self._inside, name), f"{name} does not start")
             link = f"{self.bridge}m{i}"
             there = str(self._inside(name))
             ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", there)
@@ -97,7 +102,10 @@ class Machines:
             run(*enter, "link", "set", "eth0", "up")
         for name in self.names:
             self._ssh_config(name, "root", self.root / "id_root")
-            wait_for(lambda name=name: self.run(name, "true", check=False).returncode == 0, f"{name} lets nobody in")
+            wait_for(partial(self._lets_in, name), f"{name} lets nobody in")
+
+    def _lets_in(self, name: str) -> bool:
+        return self.run(name, "true", check=False).returncode == 0
 
     def _inside(self, name: str) -> int | None:
         """Return the first process of a machine, as it is called here; None if it is not there yet."""

@@ -201,7 +201,7 @@ def _promises(options: Options) -> Promises | None:
 def _notices(run: Run) -> None:
     from seamless.cli.running.notices import outside_variables
 
-    if run.messages.verbosity < 0:
+    if run.messages.verbosity < 0 or run.options.hermetic:
         return
     declared = set(run.plan.variables) | set(run.plan.metavars)
     for name in outside_variables(run.plan.command, declared):
