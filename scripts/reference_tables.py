@@ -132,7 +132,7 @@ def _configuration() -> list[Variable]:
         (
             "SEAMLESS_SSH",
             "`ssh`",
-            "The program for logins at other machines, a command line; called with the options and arguments of OpenSSH.",
+            "The program for logins at other machines, a command line; called as OpenSSH is.",
         ),
         ("SEAMLESS_WORKDIR", "the current directory", "The directory of the project files, for the same commands."),
     ]

@@ -48,7 +48,7 @@ def main() -> int:
         except ToolError as exc:
             print(exc, file=sys.stderr)
             missing[tool.name] = "it failed"
-    options.output.write_text(page(measured, missing), encoding="utf-8")
+    options.output.write_text(page(measured, missing, options.rounds), encoding="utf-8")
     return 0
 
 
@@ -66,19 +66,23 @@ def install(tool: Tool, venv: Path) -> str:
 
 
 def measure(tool: Tool, venv: Path, rounds: int) -> Measured:
-    """Return the median seconds, and the steps executed, of each situation."""
+    """Return the median time, as a multiple of the plain script, and the steps executed, of each situation."""
     taken: dict[str, list[float]] = {}
     steps: dict[str, int] = {}
     for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="compare-") as place:
-            for situation, seconds, count in one_round(tool, venv, Path(place), number):
-                taken.setdefault(situation, []).append(seconds)
+            for situation, ratio, count in one_round(tool, venv, Path(place), number):
+                taken.setdefault(situation, []).append(ratio)
                 steps[situation] = count
+        print(
+            f"  {tool.name}: { ({name: [round(v, 2) for v in values] for name, values in taken.items()}) }",
+            file=sys.stderr,
+        )
     return {name: (statistics.median(values), steps[name]) for name, values in taken.items()}
 
 
 def one_round(tool: Tool, venv: Path, place: Path, seed: int) -> list[tuple[str, float, int]]:
-    """Do the task in every situation; return (situation, seconds, steps executed)."""
+    """Do the task in every situation; return (situation, multiple of the plain script, steps executed)."""
     project = Project(tool, venv, place, seed)
     found = [("first", *project.run())]
     reference = project.total()
@@ -141,16 +145,33 @@ class Project:
             path.unlink()
 
     def run(self) -> tuple[float, int]:
-        """Do the task; return the seconds and how many steps were executed."""
+        """Do the task; return its time as a multiple of the plain script, and how many steps were executed.
+
+        The plain script is run right after it on the same texts, so that both find the machine equally busy.
+        """
+        seconds, steps = self._timed(self.directory, self.tool.argv)
+        plain = self.place / "plain"
+        shutil.rmtree(plain, ignore_errors=True)
+        plain.mkdir()
+        shutil.copytree(self.directory / "texts", plain / "texts")
+        shutil.copy(TASKS / "plain.sh", plain)
+        return seconds / self._timed(plain, ("bash", "plain.sh"))[0], steps
+
+    def _timed(self, directory: Path, argv: tuple[str, ...]) -> tuple[float, int]:
         noted = self.place / "executed"
         noted.write_text("")
         start = time.perf_counter()
-        self._call(self.tool.argv)
+        self._call(argv, directory)
         return time.perf_counter() - start, len(noted.read_text().split())
 
-    def _call(self, argv: tuple[str, ...]) -> None:
+    def _call(self, argv: tuple[str, ...], directory: Path | None = None) -> None:
         done = subprocess.run(
-            argv, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            argv,
+            cwd=directory or self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
         if done.returncode:
             text = (done.stdout + done.stderr).decode(errors="replace")[-2000:]

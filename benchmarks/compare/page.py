@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.compare.tools import TASKS, TOOLS
 
-Measured = dict[str, tuple[float, int]]  # situation -> seconds, steps executed
+Measured = dict[str, tuple[float, int]]  # situation -> multiple of the plain script, steps executed
 
 SITUATIONS = {
     "first": "the first time",
@@ -26,9 +26,11 @@ with steps of minutes it does not matter, and only the number of executed steps 
 
 MEASURED = """
 The numbers are times as multiples of the plain shell script, which executes every step every time, and behind them how
-many of the eleven steps were executed. All were measured one after the other on the same Linux machine, each with a
-home and a cache of its own, one step at a time but for redun, which has threads: the median of several rounds. Your
-machine has other numbers, but hardly another order. `python -m benchmarks.compare` measures and writes this page.
+many of the eleven steps were executed. Each time is compared with that of the plain script run right after it on the
+same texts; the column of the plain script, compared with itself, shows how much the numbers waver on this Linux machine,
+which had other work besides. Each tool has a home and a cache of its own and executes one step at a time, but for
+redun, which has threads. The numbers are medians of ROUNDS rounds; differences of a third mean nothing.
+`python -m benchmarks.compare` measures and writes this page.
 
 """
 
@@ -62,9 +64,9 @@ inputs, which are copied for them; for commands of milliseconds on huge files, t
 """
 
 
-def page(measured: dict[str, Measured], missing: dict[str, str]) -> str:
+def page(measured: dict[str, Measured], missing: dict[str, str], rounds: int) -> str:
     """Return the page. `missing`: name of a tool -> why it was not measured."""
-    text = HEAD + table(measured) + MEASURED
+    text = HEAD + table(measured) + MEASURED.replace("ROUNDS", str(rounds))
     for name, reason in missing.items():
         text += f"Not measured: {name} ({reason}).\n"
     text += "\n## The code\n\nThe two commands of the task note each execution; otherwise they are:\n\n"
@@ -82,13 +84,12 @@ def page(measured: dict[str, Measured], missing: dict[str, str]) -> str:
 
 def table(measured: dict[str, Measured]) -> str:
     """Return the table of times."""
-    base = measured["plain shell"]
     lines = ["| | " + " | ".join(measured) + " |", "|---" * (len(measured) + 1) + "|"]
     for situation, title in SITUATIONS.items():
         cells = []
         for found in measured.values():
-            seconds, steps_executed = found[situation]
-            cells.append(f"{ratio(seconds / base[situation][0])} ({steps_executed})")
+            value, executed = found[situation]
+            cells.append(f"{ratio(value)} ({executed})")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     sizes = [str(lines_of(tool.file)) for tool in TOOLS if tool.name in measured]
     lines.append("| lines of code | " + " | ".join(sizes) + " |")

@@ -52,10 +52,7 @@ def pages() -> dict[str, str]:
 
 def manual() -> str | None:
     """Return the directory of the manual: that of the checkout, else the installed one above the package."""
-    import seamless
-
-    package = os.path.dirname(os.path.abspath(seamless.__file__))
-    place = os.path.dirname(package)
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     candidates = [os.path.join(place, "docs")]
     while place != os.path.dirname(place):
         candidates.append(os.path.join(place, "share", "doc", "seamless"))

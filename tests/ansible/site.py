@@ -22,6 +22,7 @@ ANSIBLE = ROOT / "ansible"
 ACCOUNT = "seamless"
 FRONT, NODE = "front", "node1"
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+STEP = '{} >> "$NOTE"\nsort "$1"\n'  # notes where it is executed
 WIPE = {"seamless_services_remove_data": True, "rhl_guard_remove_account": True}
 
 
@@ -140,16 +141,19 @@ class Site:
         assert self.looked_again.status == 0, self.looked_again.output
         lab = self.play(playbook=Path(__file__).with_name("slurm.yml"))
         assert lab.status == 0, lab.output
-        self.jobs.mkdir()
+        self.jobs.mkdir(exist_ok=True)
         os.chown(self.jobs, 880, 880)
-        (self.jobs / "a.txt").write_text("b\na\n")
-        note = ("--metavar", f"NOTE={self.jobs}/ran", "-i", "a.txt", "-c")
-        step, other = '(hostname >> "$NOTE"); sort a.txt', '(echo client >> "$NOTE"); tac a.txt'
-        out: dict[str, Any] = {"job": self.submit(*note, step)}
-        out["explained"] = self.client("--explain", *note, step)
+        files = {"a.txt": "b\na\n", "job.sh": STEP.format("hostname"), "client.sh": STEP.format("echo client")}
+        for name, text in files.items():
+            (self.jobs / name).write_text(text)
+            self.place.write(name, text)
+        note = ("--metavar", f"NOTE={self.jobs}/ran", "bash")
+        step, other = (*note, "job.sh", "a.txt"), (*note, "client.sh", "a.txt")
+        out: dict[str, Any] = {"job": self.submit(*step)}
+        out["explained"] = self.client("--explain", *step)
         out["refused"] = self.ssh("ls", "/")
-        out["own"] = self.client(*note, other)
-        out["job again"] = self.submit(*note, other)
+        out["own"] = self.client(*other)
+        out["job again"] = self.submit(*other)
         out["ran"] = (self.jobs / "ran").read_text()
         return out
 
@@ -159,8 +163,9 @@ class Site:
         script = "/usr/local/share/seamless/slurm/step.sh"
         sbatch = ["sbatch", "--quiet", "--wait", "--output=job.out", script, "--project", "fruit", *words]
         command = f"cd {self.jobs} && env {shlex.join([*variables, *sbatch])}"
-        self.machines.run(FRONT, "timeout", 90, "su", ACCOUNT, "-c", command)
+        done = self.machines.run(FRONT, "timeout", 90, "su", ACCOUNT, "-c", command, check=False)
         printed = (self.jobs / "job.out").read_text()
+        assert done.returncode == 0, done.stderr + printed
         (self.jobs / "job.out").unlink()
         return printed
 

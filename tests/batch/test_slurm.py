@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.t
 
 SLURM = ROOT / "slurm"
 DEADLINE = 200.0
+OVER = {"CD", "F"}
 
 
 def run(*words: object) -> str:
@@ -34,11 +35,11 @@ def finish(job: str) -> None:
     """Wait until nothing of a job is left; what is queued again need not wait for its turn."""
 
     def done() -> bool:
-        rows = run("squeue", "--noheader", "--array", "--job", job, "--format", "%i %t").split()
+        rows = run("squeue", "--noheader", "--array", "--states=all", "--job", job, "--format", "%i %t").split()
         for name, state in zip(rows[::2], rows[1::2], strict=True):
             if state == "PD":
                 subprocess.run(["scontrol", "update", f"job={name}", "StartTime=now"], capture_output=True, check=False)
-        return not rows
+        return bool(rows) and set(rows[1::2]) <= OVER
 
     wait_for(done, f"job {job} does not end", DEADLINE)
 
@@ -77,8 +78,8 @@ def test_a_pilot_whose_time_is_over_goes_on_in_a_second_turn(slurm: Path) -> Non
     wait_for(lambda: len(steps.delivered("out")) >= 4, "the steps are not executed", DEADLINE)
     finished = steps.delivered("out")
     run("scancel", "--batch", "--signal=USR1", job)
+    wait_for(lambda: "Restarts=1" in run("scontrol", "show", "job", job), "the pilot is not queued again", DEADLINE)
     finish(job)
-    assert "Restarts=1" in run("scontrol", "show", "job", job)
     steps.check("out", finished)
 
 

@@ -163,11 +163,11 @@ def test_an_unknown_topic_gets_a_suggestion(topic: str, advice: str, capsys: pyt
 
 
 def test_an_installed_manual_is_found_above_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "lib" / "python3" / "site-packages" / "seamless"
+    package = tmp_path / "lib" / "python3" / "site-packages" / "seamless" / "cli"
     pages = tmp_path / "share" / "doc" / "seamless"
     for directory in (package, pages):
         directory.mkdir(parents=True)
-    monkeypatch.setattr("seamless.__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(topics, "__file__", str(package / "topics.py"))
     assert topics.pages() == {}
     (pages / "tutorial.md").write_text("# Tutorial\n")
     assert topics.pages() == {"tutorial": str(pages / "tutorial.md")}

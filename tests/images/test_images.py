@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lab import NoLab, slurm_cluster
 
 from tests.docs.conftest import run_page as run_page
 from tests.images.support import COMMANDS, IMAGES, ROOT, SERVICES, Images, Inhabitant
-from tests.integration.place import PROGRAM, Place, words_of
+from tests.integration.dask_place import DaskPlace
+from tests.integration.place import PROGRAM, Place, eventually, words_of
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.xdist_group("apptainer"), pytest.mark.timeout(1200)]
 
@@ -222,18 +224,26 @@ def test_an_instance_serves_until_it_is_stopped(images: Images, tmp_path: Path) 
 # --- submissions from inside ----------------------------------------------------------------------
 
 
-@pytest.fixture
-def slurm(tmp_path: Path, require: Callable[[object, str], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A SLURM cluster of this machine, which the environment names."""
-    require(os.geteuid() == 0, "a private SLURM cluster needs root")
-    require("slurmctld", "SLURM is missing")
-    script, directory = ROOT / "tests" / "lab" / "slurm.sh", tmp_path / "slurm"
-    subprocess.run([script, "start", directory], capture_output=True, timeout=60, check=True)
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str] | str]:
+    """The variables of a SLURM cluster of this machine, or why there is none."""
     try:
-        monkeypatch.setenv("SLURM_CONF", str(directory / "slurm.conf"))
-        yield
-    finally:
-        subprocess.run([script, "stop", directory], capture_output=True, timeout=60, check=True)
+        with slurm_cluster() as variables:
+            yield variables
+    except NoLab as exc:
+        yield str(exc)
+
+
+@pytest.fixture
+def slurm(
+    cluster: dict[str, str] | str, require: Callable[[object, str], None], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The variables of that cluster, which are set."""
+    require(isinstance(cluster, dict), str(cluster))
+    assert isinstance(cluster, dict)
+    for name, value in cluster.items():
+        monkeypatch.setenv(name, value)
+    return cluster
 
 
 @pytest.mark.slurm
@@ -258,6 +268,31 @@ def test_a_program_in_an_image_submits_to_the_batch_system_outside(images: Image
     assert "sbatch is /opt/seamless/submit/sbatch" in done.stderr
     assert (tmp_path / "result").read_text() == f"outside in {done.stdout.strip()}\n"
     assert "Invalid job id x7" in done.stderr
+
+
+@pytest.mark.slurm
+@pytest.mark.skipif("seamless-dask" not in IMAGES, reason="there is no Dask wrapper")
+def test_a_scheduler_and_its_workers_run_from_their_image(
+    images: Images, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    queue = ", cores: 1, maximum_jobs: 1, partition: main, image: seamless-dask"
+    place = DaskPlace(tmp_path / "place", kind="slurm", queue=queue, **slurm, **settings())
+    path = place.home / ".seamless" / "clusters.yaml"
+    pinned = "".join(f"  {line}\n" for line in (images.place / "images.yaml").read_text().splitlines())
+    text = path.read_text().replace("  type: slurm\n", f"  type: slurm\n{pinned}")
+    path.write_text(text.replace("daskserver: {", "daskserver: {image: seamless-dask, "))
+    try:
+        said = place.run("seamless-run", "-c", "ls /opt/seamless/submit | sort | head -n 1; echo $SLURM_JOB_ID")
+        first, job = said.splitlines()
+        assert first == "oardel"
+        assert job.isdigit()
+        (state,) = place.states("daskserver")
+        assert b"apptainer" in words_of(state["pid"]).lower()
+        assert "stopped" in place.run("rhl-stop", next(place.records.glob("daskserver*.json")).stem)
+        assert place.pids("daskserver") == []
+        eventually(lambda: place.run("squeue", "--noheader") == "")  # it has canceled its jobs before it ended
+    finally:
+        place.kill()
 
 
 # --- the manual -----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ What is executed outside is decided by one list of names; nothing is ever seen b
 
 from __future__ import annotations
 
-PROGRAMS = ("sbatch", "squeue", "scancel", "sacct", "oarsub", "oarstat", "oardel")
+PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "oarsub", "oarstat", "oardel")
 SOCKET_VARIABLE = "SEAMLESS_SUBMIT_SOCKET"
 SHIM_DIRECTORY = "/opt/seamless/submit"  # in an image: what is called there
 NOT_FOUND, REFUSED = 127, 126  # exit statuses

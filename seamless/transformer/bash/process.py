@@ -59,8 +59,9 @@ def run_process(
 ) -> Finished:
     """Run `argv` in directory `cwd` with an empty stdin; block until it ends.
 
-    `environment`: None is that of this process. `deadline` is in terms of time.monotonic(). `on_output` gets raw pieces in the calling thread. On any exception,
-    KeyboardInterrupt included, the whole process group is ended first. StartError if the program cannot be started.
+    `environment`: None is that of this process. `deadline` is in terms of time.monotonic(). `on_output` gets raw pieces
+    in the calling thread. On any exception, KeyboardInterrupt included, the whole process group is ended first.
+    StartError if the program cannot be started.
 
     Peak memory in the usage is never less than the resident memory of the calling process at the start.
     """
