@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,19 +54,23 @@ def tools(require: Callable[[object, str], None], made_tools: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_dist() -> str:
-    """Have the files of this repository made, for the Python of the system; always anew, as the sources may differ."""
+def made_dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Have the files of this repository made, for the Python of the system; return where, and what is wrong."""
     version = subprocess.run(
         [SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout.strip()  # fmt: skip
-    words = ["--output", PLACE / "dist", "--lock", LOCK, "--python", version]
-    (PLACE / "dist.made").unlink(missing_ok=True)
-    return make(PLACE / "dist.made", "", ["env", f"PYTHON={sys.executable}", ROOT / "ansible" / "prepare.sh", *words])
+    output = tmp_path_factory.mktemp("dist")
+    lock = Path(shutil.copy(LOCK, output))
+    words = ["--output", output, "--lock", lock, "--python", version]
+    command = ["env", f"PYTHON={sys.executable}", ROOT / "ansible" / "prepare.sh", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    return output, done.stderr if done.returncode else ""
 
 
 @pytest.fixture
-def dist(require: Callable[[object, str], None], made_dist: str) -> Path:
-    """Return the directory in which prepare.sh has put its files."""
-    require(not made_dist, f"the wheels cannot be had: {made_dist}")
-    return PLACE / "dist"
+def dist(require: Callable[[object, str], None], made_dist: tuple[Path, str]) -> Path:
+    """Return the directory in which prepare.sh has put its files, and a copy of the lock."""
+    directory, problem = made_dist
+    require(not problem, f"the wheels cannot be had: {problem}")
+    return directory

@@ -67,7 +67,7 @@ class Site:
             "seamless_data": str(self.data),
             "seamless_keys": [{"name": "me", "key": self.key}],
             "remote_http_launcher_dist": str(self.dist),
-            "remote_http_launcher_lock": str(LOCK),
+            "remote_http_launcher_lock": str(self.dist / LOCK.name),
             "remote_http_launcher_wheelhouse": str(self.dist / "wheels.tar"),
             "seamless_cluster_config_directory": str(self.place.home / ".seamless" / "clusters"),
             "seamless_cluster_config_check": str(SCRIPTS / "seamless-config"),
