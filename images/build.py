@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import recipes
@@ -121,14 +122,23 @@ class Builder:
 
     # --- the others ---------------------------------------------------------------------------
 
-    def service(self, name: str, wheel: Path) -> None:
-        """Build an image on the base unless it is there."""
-        lock = HERE / f"{name}.lock"
-        files = [HERE / file for file in (f"{name}.def", "install.sh", "check.py")]
-        wanted = digest(*files, lock, wheel, self.label("base", DIGEST) or "")
-        if self.is_current(name, wanted):
-            return
-        self.fetch(lock)
+    def services(self, names: Sequence[str], wheel: Path) -> None:
+        """Build images on the base, two at a time, except those that are there."""
+        wanted = {name: self.inputs(name, wheel) for name in names}
+        outdated = [name for name in names if not self.is_current(name, wanted[name])]
+        for name in outdated:
+            self.fetch(HERE / f"{name}.lock")
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(self.service, name, wheel, wanted[name]) for name in outdated]:
+                done.result()
+
+    def inputs(self, name: str, wheel: Path) -> str:
+        """Return the digest of all that an image is made from."""
+        files = [HERE / file for file in (f"{name}.def", "install.sh", "check.py", f"{name}.lock")]
+        return digest(*files, wheel, self.label("base", DIGEST) or "")
+
+    def service(self, name: str, wheel: Path, wanted: str) -> None:
+        """Build an image on the base."""
         self.build(
             name,
             {
@@ -267,10 +277,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             fcntl.flock(held, fcntl.LOCK_EX)  # another run waits, then finds what this one has built
             builder.base()
             services = [name for name in names if name != "base"]
-            wheel = builder.own_wheel() if services else None
-            for name in services:
-                assert wheel is not None
-                builder.service(name, wheel)
+            if services:
+                builder.services(services, builder.own_wheel())
             builder.write_list()
     except (Problem, OSError, ValueError) as exc:
         say(str(exc))

@@ -19,7 +19,7 @@ HEAD = """<!-- Made by python -m benchmarks.compare; do not edit. -->
 # Compared with other tools
 
 One small task with several tools: count the words of ten texts, each text by itself, then add the counts. That is ten
-steps and one that needs them all. Each step takes about a tenth of a second, so what the tools take themselves shows;
+steps and one that needs them all. The steps are short, so what the tools take themselves shows;
 with steps of minutes it does not matter, and only the number of executed steps does.
 
 """
@@ -27,9 +27,9 @@ with steps of minutes it does not matter, and only the number of executed steps 
 MEASURED = """
 The numbers are times as multiples of the plain shell script, which executes every step every time, and behind them how
 many of the eleven steps were executed. Each time is compared with that of the plain script run right after it on the
-same texts; the column of the plain script, compared with itself, shows how much the numbers waver on this Linux machine,
-which had other work besides. Each tool has a home and a cache of its own and executes one step at a time, but for
-redun, which has threads. The numbers are medians of ROUNDS rounds; differences of a third mean nothing.
+same texts; the column of the plain script, compared with itself, shows how much the numbers waver on this Linux
+machine, which had other work besides. Each tool has a home and a cache of its own and executes one step at a time, but
+for redun, which has threads. The numbers are medians of ROUNDS rounds; differences of a third mean nothing.
 `python -m benchmarks.compare` measures and writes this page.
 
 """
@@ -42,8 +42,9 @@ on one machine, if a date is a good enough sign of a change. It executes again a
 `touch`, notices no change of the command itself, and knows nothing of results that somebody else has computed.
 
 **Snakemake** plans the whole workflow from its rules. Use it if you want rules with wildcards, a graph, a report, one
-conda environment a rule and ready-made workflows of a large community. It looks at dates, and also at code and
-parameters; the start takes seconds, and results belong to the directory in which they were made.
+conda environment a rule and ready-made workflows of a large community. It looks at dates, code and parameters, and at
+the content of small files, so the new dates above made it execute nothing; results belong to the directory in which
+they were made.
 
 **datalad run** notes in git what was executed and on what. Use it if the point is the history of a data set: who made
 this file, with which command, from which version, and how to get the data from where they are. It executes what you
@@ -60,7 +61,9 @@ into memory. It does not know files, so their content is to be given as argument
 **Seamless** tells a step by the content of code and inputs. Use it if the same step must be the same on a laptop, in a
 Python program and on a cluster, for you and for others: it is executed once for all of them. It has no rules to be
 resolved backwards from a file to be made: a line is executed when you write it. Commands see only their declared
-inputs, which are copied for them; for commands of milliseconds on huge files, that is what you pay.
+inputs, which are copied for them. You pay for that: above, the first time takes three times as long as the plain script, and
+each line starts a process even if nothing is to be done, where make looks at all files at once. For steps of
+milliseconds it is the wrong tool; the longer a step takes, the less any of this matters.
 """
 
 

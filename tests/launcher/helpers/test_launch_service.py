@@ -230,3 +230,4 @@ def test_no_more_services_are_started_than_may_live_at_once(
     assert status == 1 and "cannot start other: 1 services run already, and no more than 1 may" in err
     helper("stop", KEY)
     assert helper("launch-service", *limited, *launch(workdir, hashserver + other, key="other")).status == 0
+    assert helper("stop", "other").status == 0

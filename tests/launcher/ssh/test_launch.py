@@ -120,6 +120,7 @@ def test_the_base_directory_of_this_machine_is_not_that_of_the_other(
     assert remote_state.exists()
     assert (tmp_path / "base" / "client" / f"{KEY}.json").exists()
     assert not (tmp_path / "base" / "server").exists()
+    stop(remote_dict())  # and with it the tunnel, which no fixture knows of
 
 
 def test_a_work_directory_in_the_home_directory_is_that_of_the_other_machine(
