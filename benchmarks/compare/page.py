@@ -61,9 +61,9 @@ into memory. It does not know files, so their content is to be given as argument
 **Seamless** tells a step by the content of code and inputs. Use it if the same step must be the same on a laptop, in a
 Python program and on a cluster, for you and for others: it is executed once for all of them. It has no rules to be
 resolved backwards from a file to be made: a line is executed when you write it. Commands see only their declared
-inputs, which are copied for them. You pay for that: above, the first time takes three times as long as the plain script, and
-each line starts a process even if nothing is to be done, where make looks at all files at once. For steps of
-milliseconds it is the wrong tool; the longer a step takes, the less any of this matters.
+inputs, which are copied for them. You pay for that: above, the first time takes three times as long as the plain
+script, and each line starts a process even if nothing is to be done, where make looks at all files at once. For steps
+of milliseconds it is the wrong tool; the longer a step takes, the less any of this matters.
 """
 
 
