@@ -10,6 +10,7 @@ need() { # need COMMAND PACKAGE...: the packages, if the command is missing
 }
 need zsh zsh
 need tmux tmux
+need mandoc mandoc
 need sshd openssh-server
 need ssh openssh-client
 need ip iproute2

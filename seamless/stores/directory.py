@@ -60,7 +60,7 @@ class BufferDirectory:
         self._verdicts = Verdicts()
         try:
             if not os.path.isdir(self.name):
-                if os.path.lexists(self.name):
+                if os.path.lexists(self.name) and not os.path.isdir(self.name):  # another process may just have made it
                     raise StoreError(f"cannot use {self.name} as a buffer directory: it is not a directory")
                 if not (writable and create):
                     raise StoreError(f"there is no buffer directory {self.name}")
