@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from make_completions import PARSERS
 from reference_tables import API, CELLTYPES, Variable, other_variables, own_variables
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -52,10 +53,8 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     found = {}
     for script in sorted(entry_points(group="console_scripts"), key=lambda script: script.name):
         if script.module.split(".")[0] == "seamless":
-            module = importlib.import_module(script.module)
-            if not hasattr(module, "build_parser"):
-                module = importlib.import_module(f"{script.module}_options")
-            found[script.name] = module.build_parser()
+            name, _, function = PARSERS.get(script.name, f"{script.module}:build_parser").partition(":")
+            found[script.name] = getattr(importlib.import_module(name), function)()
     return found
 
 

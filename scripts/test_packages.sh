@@ -15,6 +15,8 @@ need sshd openssh-server
 need ssh openssh-client
 need ip iproute2
 need gcc gcc libc6-dev
+need chromium chromium fonts-dejavu-core
+need chromedriver chromium-driver
 need g++ g++
 need gfortran gfortran
 need rustc rustc

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ALIASES = sorted(path.name for path in (ROOT / "aliases").iterdir() if path.name.startswith("seamless_"))
+ALIASES = sorted(path.name for path in (ROOT / "aliases").iterdir() if (path / "__init__.py").is_file())
 
 # Names that code in the wild takes, and where they come from.
 NAMES = {
@@ -30,6 +30,15 @@ NAMES = {
     "seamless_remote.database_remote": ("activate has_write_server", "seamless.remote.database_remote"),
     "seamless_remote.buffer_client": ("BufferLaunchedClient", "seamless.remote.launched"),
     "seamless_remote.database_client": ("DatabaseClient", "seamless.remote.database_client"),
+    "seamless_remote.jobserver_remote": ("activate define_extern_client", "seamless.remote.jobserver_remote"),
+    "seamless_remote.daskserver_remote": ("activate", "seamless.remote.daskserver_remote"),
+    "seamless_signature": (
+        "Signature Parameter ScalarDType StructDType StructField load_signature parse_dtype",
+        "seamless.transformer.compiled.schema",
+    ),
+    "seamless_signature.c_header": ("generate_header", "seamless.transformer.compiled.header"),
+    "seamless_transformer.remote_job": ("RemoteJobWritten", "seamless.transformer.remote_job"),
+    "remote_http_launcher": ("run connect stop", "seamless.launcher"),
     "seamless_transformer": ("direct delayed Transformation parallel spawn", "seamless.transformer"),
     "seamless_transformer.transformation_class": (
         "Transformation TransformationError transformation_from_dict transformation_from_pretransformation",
@@ -37,7 +46,7 @@ NAMES = {
     ),
     "seamless_transformer.pretransformation": ("PreTransformation", "seamless.transformer"),
     "seamless_transformer.transformation_utils": (
-        "tf_get_buffer extract_tf_dunder",
+        "tf_get_buffer extract_tf_dunder global_lock",
         "seamless.transformer.utilities",
     ),
     "seamless_transformer.util": ("is_spawned in_spawned_main_toplevel", "seamless.transformer.utilities"),
@@ -141,3 +150,23 @@ def test_a_spawned_process_knows_that_it_is_one(tmp_path: Path) -> None:
 def test_every_alias_is_in_the_wheel() -> None:
     (line,) = re.findall(r"^packages = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert re.findall(r'"aliases/(\w+)"', line) == ALIASES
+
+
+def test_the_lock_that_steps_share_may_be_taken_twice_by_one_thread() -> None:
+    from seamless_transformer import global_lock as alias
+
+    from seamless.transformer import global_lock
+
+    assert alias is global_lock
+    with global_lock, alias:
+        pass
+
+
+def test_a_pretransformation_takes_no_upstream_dependencies_but_their_results() -> None:
+    from seamless.errors import UsageError
+    from seamless.transformer import PreTransformation, transformation_from_pretransformation
+
+    with pytest.raises(UsageError, match="upstream_dependencies: a: expected none"):
+        transformation_from_pretransformation(
+            PreTransformation({"__language__": "bash"}), upstream_dependencies={"a": object()}
+        )

@@ -18,5 +18,5 @@ def test_a_quick_run_gives_json_and_leaves_nothing_behind(run_cli: RunCli, tmp_p
     done = run_cli(command, cwd=ROOT, env={"BENCHMARK_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr.decode()
     rows = json.loads(done.stdout)
-    assert [row["subject"].split(",")[0] for row in rows] == ["gc --dry-run", "gc --dry-run", "explain"]
+    assert [row["subject"].split(",")[0] for row in rows] == ["gc --dry-run", "gc --dry-run", "explain", "dashboard"]
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,9 @@ install(
         "buffer_remote": ("seamless.remote.buffer_remote",),
         "database_client": ("seamless.remote.database_client", "seamless.remote.launched"),
         "database_remote": ("seamless.remote.database_remote",),
+        "jobserver_client": ("seamless.remote.jobserver_client", "seamless.remote.jobserver_launched"),
+        "jobserver_remote": ("seamless.remote.jobserver_remote",),
+        "daskserver_remote": ("seamless.remote.daskserver_remote",),
     },
     {"buffer_client": {"BufferClient": "seamless.remote.buffer_client:HashserverClient"}},
 )

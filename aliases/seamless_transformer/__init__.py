@@ -14,6 +14,8 @@ install(
         "worker": ("seamless.transformer.worker",),
         "languages": ("seamless.transformer.languages",),
         "environment": ("seamless.transformer.environment",),
+        "remote_job": ("seamless.transformer.remote_job",),
+        "compression_utils": ("seamless.compression_utils",),
     },
     {"transformation_class": {"running_in_jupyter": "seamless.transformer.blocking:in_notebook"}},
 )

@@ -1,4 +1,4 @@
-"""Build a large store, then measure `seamless-explain` and `seamless-gc` on it, and print one table."""
+"""Build a large store, then measure `seamless-explain`, `seamless-gc` and the dashboard on it, and print one table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.insight.pages import page_seconds
 from benchmarks.insight.store import build
 from benchmarks.measure import SCRIPTS, Row, script
 
-EXPLAIN_LIMIT, SCAN_LIMIT = 1.0, 10.0  # seconds
+EXPLAIN_LIMIT, SCAN_LIMIT, PAGE_LIMIT = 1.0, 10.0, 0.2  # seconds
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,6 +46,8 @@ def measure(directory: Path, steps: int, size: int, runs: int) -> list[Row]:
     for name, command, limit in (("gc --dry-run", scan, SCAN_LIMIT), ("explain", explain, EXPLAIN_LIMIT)):
         middle = sorted(_seconds(command, directory) for _ in range(runs))[runs // 2]
         rows.append(Row(f"{name}, {steps} transformations", middle, "python -c pass", bare, limit=limit))
+    page = page_seconds(store, directory, runs)
+    rows.append(Row(f"dashboard, {steps} transformations", page, "python -c pass", bare, limit=PAGE_LIMIT))
     return rows
 
 

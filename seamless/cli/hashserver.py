@@ -120,7 +120,12 @@ def _run(argv: Sequence[str] | None) -> int:
 
         return HashserverService(from_options(options))
 
-    return serve(make_service, options, name=PROG, welcome="OK")
+    if not options.writable:
+        return serve(make_service, options, name=PROG, welcome="OK")
+    from seamless.insight.enforcement import Keeper
+
+    with Keeper(options.directory):
+        return serve(make_service, options, name=PROG, welcome="OK")
 
 
 if __name__ == "__main__":

@@ -77,18 +77,36 @@ def _probe(options: Options) -> int:
     plan = make_plan(plan_options(options), warn=messages.warning)
     storage = open_storage(project=options.project, stage=options.stage, local=options.local, queue=options.queue or "")
     try:
-        if getattr(seam.executor, "remote", False):
-            raise UsageError(
-                f"{PROG} looks at this machine, but the configuration executes elsewhere: run it there, or with --local"
-            )
-        results: Any = storage.results  # every store of results but memory keeps probes
-        probes = refresh(storage.buffers, results, environment_of(plan), force=options.force)
+        if getattr(seam.executor, "remote", False) and not options.local:
+            probes = _probe_elsewhere(plan, options)
+        else:
+            results: Any = storage.results  # every store of results but memory keeps probes
+            probes = refresh(storage.buffers, results, environment_of(plan), force=options.force)
     finally:
         storage.close()
     for probe in probes:
         messages.message(1, f"{probe.kind}: {'refreshed' if probe.refreshed else 'up to date'} ({probe.label})")
         messages.message(2, f"{probe.kind}: {probe.checksum}")
     return OK
+
+
+def _probe_elsewhere(plan: Any, options: Options) -> list[Any]:
+    """Have the buckets made where the configuration executes; return their state. Raises TransformationError."""
+    from seamless.celltypes import parse
+    from seamless.cli.running.description import Description
+    from seamless.errors import TransformationError
+    from seamless.transformer import runner
+    from seamless.transformer.buckets.probe import Probe
+    from seamless.transformer.outcome import Envelope
+    from seamless.transformer.recording.mode import PROBE
+
+    step = Description(plan, [])  # not executed: its inputs need not be there
+    envelope = Envelope(env=step.environment, scratch=True, pins={PROBE: {"force": options.force}}, name=PROG)
+    outcome = runner.submit(step.transformation, step.checksum, envelope).wait()
+    report = next((b for b in outcome.kept if b.get_checksum() == outcome.result), None)
+    if report is None:
+        raise TransformationError(outcome.error or "the place of execution has sent no report of its probe\n")
+    return [Probe(**one) for one in parse(report.content, "plain")]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seamless.checksum import Checksum
     from seamless.session import BufferStore, ResultStore
     from seamless.stores.directory import BufferDirectory
+    from seamless.stores.embedded import EmbeddedStore
 
     T = TypeVar("T")
 
@@ -30,17 +31,36 @@ _CHUNK = 1 << 20
 class Storage:
     """A store of buffers and one of results; `where` names both in messages."""
 
-    __slots__ = ("buffers", "results", "where")
+    __slots__ = ("buffers", "results", "where", "_changed")
 
     def __init__(self, buffers: BufferStore, results: ResultStore, where: str):
         self.buffers, self.results, self.where = buffers, results, where
+        self._changed: list[str] = []  # the directory of an embedded store to which something was added
+
+    def watch(self, store: EmbeddedStore) -> None:
+        """Have `close` keep the store to its size limit if anything was added to it."""
+        before = store.buffers.on_store
+
+        def note() -> None:
+            self._changed[:] = [store.directory]
+            if before is not None:
+                before()
+
+        store.buffers.on_store = note
 
     def close(self) -> None:
-        """Release what has to be released: connections, the database."""
+        """Release what has to be released: connections, the database. May collect, where a store has a size limit."""
         for store in (self.results, self.buffers):
             close = getattr(store, "close", None)
             if close is not None:
                 close()
+        for directory in self._changed:
+            from seamless.stores.embedded import SIZE_LIMIT
+
+            if os.path.exists(os.path.join(directory, SIZE_LIMIT)):
+                from seamless.insight.enforcement import enforce_quietly
+
+                enforce_quietly(directory)
 
 
 def open_storage(
@@ -75,7 +95,9 @@ def open_storage(
     if queue:
         raise UsageError(f"--queue {queue}: there is no cluster with queues; configure one in {PROJECT_FILES[1]}")
     store = activate_embedded(project=names[0], subproject=names[1], stage=names[2])
-    return Storage(store.buffers, store.results, store.directory)
+    storage = Storage(store.buffers, store.results, store.directory)
+    storage.watch(store)
+    return storage
 
 
 def configuration_files(directory: str = ".") -> list[str]:

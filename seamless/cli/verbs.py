@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "database": ("seamless.cli.database:main", "serve results"),
         "database-check": ("seamless.cli.database:check_main", "check a file of results"),
         "jobserver": ("seamless.cli.jobserver:main", "execute transformations for clients"),
+        "dashboard": ("seamless.cli.dashboard:main", "show runs, failures and services in a browser"),
         "dask-wrapper": ("seamless.cli.dask_wrapper:main", "run a Dask scheduler with its workers"),
     },
 }

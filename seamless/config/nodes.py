@@ -21,6 +21,8 @@ _MERGE = "tag:yaml.org,2002:merge"
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
 _VALUE_TAG = "tag:yaml.org,2002:value"  # a lone `=`
 
+_DEEPEST = 200  # collections in one another
+
 
 class Source:
     """A file and its lines."""
@@ -120,6 +122,8 @@ def parse(text: str, path: str, findings: list[Finding]) -> Node | None:
     loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     source = Source(path, text)
     try:
+        if _is_too_deep(text, loader_class):
+            raise RecursionError
         loader = loader_class(text)
         try:
             root = loader.get_single_node()
@@ -133,6 +137,20 @@ def parse(text: str, path: str, findings: list[Finding]) -> Node | None:
     except RecursionError:
         findings.append(Finding("this is nested too deeply", Place(path)))
     return None
+
+
+def _is_too_deep(text: str, loader_class: Any) -> bool:
+    """Tell whether collections are nested so deeply that the loader in C, which recurses, would end the process."""
+    if sum(text.count(mark) for mark in "[{-:?") <= _DEEPEST:
+        return False
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=loader_class):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _syntax_finding(exc: Any, source: Source) -> Finding:

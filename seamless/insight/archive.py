@@ -25,7 +25,8 @@ from seamless.stores.filesystem import remove_file
 
 FORMAT = 1
 MANIFEST = "seamless-export.json"
-_LONGEST_MANIFEST = 1 << 32  # bytes
+_LONGEST_MANIFEST = 1 << 30  # bytes
+_LONGEST_HEADER = 1 << 20  # bytes of an extended header, which is read into memory
 _SMALL = 1 << 22  # bytes up to which a buffer is stored from memory
 
 Notify = Callable[[int], object]  # called with a number of bytes
@@ -34,6 +35,18 @@ TakeIn = Callable[[BufferStore, Any], "tuple[Checksum, int]"]  # stores what is 
 
 class ArchiveError(SeamlessError):
     """The archive is damaged, cut short, or none of ours."""
+
+
+class _Head(tarfile.TarInfo):
+    """The head of a member of an archive that others have made: one that asks for much memory is refused."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Head:
+        """Read a head. Raises ReadError for a long extended header."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (not found.isreg() and found.size > _LONGEST_HEADER):
+            raise tarfile.ReadError(f"a header of {found.size} bytes")
+        return found
 
 
 class Imported:
@@ -172,11 +185,11 @@ def _members(path: str) -> Iterator[Iterator[tuple[tarfile.TarInfo, BinaryIO]]]:
     suffix = strip_compression_suffix(path)[1]
     try:
         with open(path, "rb") if suffix is None else open_decompressed(path, suffix) as source:
-            with tarfile.open(fileobj=source, mode="r|") as tar:
+            with tarfile.open(fileobj=source, mode="r|", tarinfo=_Head) as tar:
                 yield ((member, _content(tar, member)) for member in tar)
             while source.read(1 << 20):  # to the end: only then the compressed data is known to be whole
                 continue
-    except (tarfile.TarError, ValueError, EOFError) as exc:
+    except (tarfile.TarError, ValueError, EOFError, RecursionError) as exc:
         raise ArchiveError(f"{path} is damaged, or no archive: {exc}") from exc
 
 

@@ -56,7 +56,7 @@ def definition_of(data: bytes) -> Definition | None:
     """Return the definition in an identity buffer, or None if the bytes are no transformation."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return definition_of_dict(value) if isinstance(value, dict) and "__language__" in value else None
 
@@ -69,15 +69,17 @@ def definition_of_dict(value: Mapping[str, Any]) -> Definition | None:
     formats = value.get("__format__") or {}
     for key, entry in value.items():
         if not key.startswith("__"):
-            if not (isinstance(entry, (list, tuple)) and len(entry) == 3):
+            if not (isinstance(entry, (list, tuple)) and len(entry) == 3 and isinstance(entry[0], str)):
                 return None
             pins[key] = PinOf(*entry)
             how = formats.get(key) if isinstance(formats, dict) else None
-            if entry[0] in DEEP or (isinstance(how, dict) and how.get("celltype") in DEEP):
+            if entry[0] in DEEP or (isinstance(how, dict) and str(how.get("celltype")) in DEEP):
                 deep.add(key)
         elif key not in ("__language__", "__output__"):
             keys[key] = canonical_json(entry).decode()
     output = value.get("__output__") or ["result", "mixed", None]
+    if not (isinstance(output, (list, tuple)) and len(output) > 1):
+        return None
     return Definition(str(value["__language__"]), str(output[1]), pins, keys, frozenset(deep))
 
 
@@ -92,7 +94,7 @@ def members_of(data: bytes) -> list[str]:
     """Return the checksums (hex) that a deep buffer names; none for what is no JSON object."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [entry for entry in value.values() if is_hex(entry)] if isinstance(value, dict) else []
 

@@ -7,10 +7,10 @@ import os
 from seamless.errors import UsageError
 from seamless.insight.definition import is_hex
 from seamless.insight.place import Place
+from seamless.stores.embedded import SIZE_LIMIT as LIMIT
 from seamless.util.files import write_atomically
 
 PINNED = ".seamless-pinned"  # one checksum a line; anything after it is a comment
-LIMIT = ".seamless-limit"  # bytes, in decimal digits
 
 
 def pinned_roots(place: Place) -> dict[str, str]:

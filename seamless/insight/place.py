@@ -107,7 +107,10 @@ def irreproducible_steps(place: Place) -> set[str]:
 
 
 def registered_results(place: Place) -> list[tuple[str, str, bool]]:
-    """Return (transformation, result, whether that is its known result) of all steps that gave more than one result."""
+    """Return (transformation, result, whether that is its known result) of all steps that gave more than one result.
+
+    The order is that of the transformations, and for each the known result first.
+    """
     query = (
         "SELECT DISTINCT checksum, result FROM {} UNION SELECT t.checksum, t.result FROM transformation t "
         "JOIN {} i ON i.checksum = t.checksum"
@@ -117,4 +120,5 @@ def registered_results(place: Place) -> list[tuple[str, str, bool]]:
         for table in ("irreproducible_transformation", "transformation_conflict"):
             found.update(rows(connection, query.format(table, table)))
         known: dict[str, str] = dict(rows(connection, "SELECT checksum, result FROM transformation"))
-    return [(step, result, known.get(step) == result) for step, result in sorted(found)]
+    listed = [(step, result, known.get(step) == result) for step, result in found]
+    return sorted(listed, key=lambda entry: (entry[0], not entry[2], entry[1]))

@@ -135,11 +135,14 @@ class Sidecar:
         return self._connection
 
     def note_removed(self, checksums: Iterable[bytes], at: float) -> None:
-        """Note that buffers were removed on purpose, at `at` seconds since the epoch."""
-        with self.transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO removed VALUES (?, ?)", ((checksum, at) for checksum in checksums)
-            )
+        """Note that buffers were removed on purpose, at `at` seconds since the epoch. Raises StoreError."""
+        try:
+            with self.transaction():
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO removed VALUES (?, ?)", ((checksum, at) for checksum in checksums)
+                )
+        except sqlite3.Error as exc:
+            raise StoreError(f"cannot write the index {self.path}: {exc}; make room, or delete that file") from exc
 
     def removed_at(self, checksum: bytes) -> float | None:
         """Return when a buffer was removed on purpose, in seconds since the epoch; None if it was not."""

@@ -22,7 +22,7 @@ from seamless.remote.errors import (
 )
 from seamless.remote.keepalive import keepalive
 from seamless.remote.pool import Pool
-from seamless.remote.retry import RETRY_SECONDS, Attempts
+from seamless.remote.retry import AT_WORK, RETRY_SECONDS, Attempts
 from seamless.remote.settings import Timeouts, is_on
 from seamless.session import session
 
@@ -255,7 +255,7 @@ class Client:
                 return 0.0
         if not exc.retry:
             raise self._named(pool, exc, attempts) from exc.__cause__
-        pause = attempts.pause()
+        pause = attempts.pause(_patience())
         if pause is None:
             self._down = True
             raise self._named(pool, exc, attempts) from exc
@@ -298,6 +298,11 @@ class Client:
     def _relocate(self, failed: Pool, exc: RemoteError) -> bool:
         """Find the service again after `exc`; True if another attempt may succeed at once."""
         return self._pool is not failed
+
+
+def _patience() -> float:
+    """Return how much longer than usual to try: work that is under way would be lost with a service."""
+    return AT_WORK if any(client._used == os.getpid() for client in list(_clients)) else 1.0
 
 
 def _healthy(answer: Answer) -> None:

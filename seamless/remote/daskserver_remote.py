@@ -184,6 +184,12 @@ def stores() -> dict[str, Any]:
     return {} if active.handle is None else active.handle._remote_clients()
 
 
+def queue() -> tuple[str | None, dict[str, Any]]:
+    """Return name and parameters of the queue of the active daskserver. Raises what the configuration raises."""
+    config = {} if active.handle is None else active.handle.config()
+    return (config.get("meta") or {}).get("queue"), dict(config.get("file_parameters") or {})
+
+
 def client() -> SeamlessDaskClient:
     """Return the client of the active daskserver, connected. Blocks; raises StoreError, RemoteUsageError."""
     if active.handle is None and wiring.daskserver is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 RETRY_SECONDS = 10.0  # how long one operation goes on trying
+AT_WORK = 3.0  # times as long if services have answered this process before
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -24,12 +25,15 @@ class Attempts:
         """Seconds since the first attempt began."""
         return time.monotonic() - self._started
 
-    def pause(self) -> float | None:
-        """Return how many seconds to wait before the next attempt; None if there is to be none."""
+    def pause(self, patience: float = 1.0) -> float | None:
+        """Return how many seconds to wait before the next attempt; None if there is to be none.
+
+        `patience`: how many times as long as usual to go on.
+        """
         from random import uniform  # takes 5 ms to import
 
         pause = uniform(self._pause / 2, self._pause)  # so that many clients do not come back at the same moment
-        if self.elapsed + pause > self._seconds:
+        if self.elapsed + pause > patience * self._seconds:
             return None
         self.count += 1
         self.fresh = True

@@ -225,6 +225,20 @@ class ResultDatabase(BufferFacts):
         """Return who holds the claim: `pid`, `host`, `start` (seconds since the epoch); None if nobody does."""
         return self._claims.running(transformation.hex())
 
+    def note_failure(
+        self, transformation: Checksum, *, error: str, stderr: bytes, exit_status: int | None, command: str
+    ) -> None:
+        """Note a failure for people to look at, as far as that is possible: nothing depends on it."""
+        from seamless.stores.failures import note_failure
+
+        try:
+            directory, step = os.path.dirname(self.name), transformation.hex()
+            note_failure(directory, step, error=error, stderr=stderr, exit_status=exit_status, command=command)
+        except OSError as exc:
+            import logging
+
+            logging.getLogger(__name__).info("the failure of %s is not noted: %s", transformation, exc)
+
     @contextmanager
     def _claim(self, name: str) -> Iterator[None]:
         with self._claims.hold(name):

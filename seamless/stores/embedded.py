@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TOPLEVEL = "__TOPLEVEL__"
 DATABASE = "seamless.db"
+SIZE_LIMIT = ".seamless-limit"  # beside the database: the bytes that the buffers may take, in decimal digits
 _STAMP = ".swept"
 _SWEEP_EVERY = 24 * 3600.0  # seconds
 _SWEEP_OLDER = 24.0  # hours

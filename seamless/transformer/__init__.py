@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seamless.transformer.recompute import Comparison
     from seamless.transformer.transformation import Transformation
     from seamless.transformer.transformer import DirectTransformer, Transformer, delayed, direct
+    from seamless.transformer.utilities import global_lock
     from seamless.transformer.worker import has_spawned, shutdown_workers, spawn
 
 _LAZY = {
@@ -38,6 +39,7 @@ _LAZY = {
     "Transformer": "seamless.transformer.transformer",
     "delayed": "seamless.transformer.transformer",
     "direct": "seamless.transformer.transformer",
+    "global_lock": "seamless.transformer.utilities",
     "has_spawned": "seamless.transformer.worker",
     "parallel": "seamless.transformer.parallelism",
     "parallel_async": "seamless.transformer.parallelism",
@@ -63,6 +65,7 @@ __all__ = [
     "Transformer",
     "delayed",
     "direct",
+    "global_lock",
     "has_spawned",
     "parallel",
     "parallel_async",

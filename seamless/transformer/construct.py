@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
@@ -44,6 +44,15 @@ def dependencies(definition: Definition) -> dict[str, tuple[Transformation, ...]
         elif isinstance(pin.source, Nested):
             found[name] = pin.source.transformations
     return found
+
+
+def envelope_of(definition: Definition) -> Envelope:
+    """Return how to execute it: results of upstream steps whose bytes are gone are made again where it runs."""
+    envelope = definition.envelope
+    if envelope.allow_input_fingertip or not dependencies(definition):
+        return envelope
+    meta = {**envelope.meta, "allow_input_fingertip": True}
+    return replace(envelope, meta=meta, allow_input_fingertip=True)
 
 
 def build(definition: Definition) -> tuple[dict[str, Any], Checksum, list[Any]]:

@@ -16,18 +16,22 @@ from distributed import WorkerPlugin
 from seamless.checksum import Checksum
 from seamless.errors import TransformationError, UsageError
 from seamless.transformer import runner
+from seamless.transformer.dask_output import sender
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.recording.mode import PROBE, RecordMode, recording
 from seamless.transformer.submission import Submission
 from seamless.transformer.worker import WorkerPoolExecutor
 from seamless.transformer.workers.errors import pack_error
 from seamless.transformer.workers.step import unpack_step
 
 if TYPE_CHECKING:
+    from seamless.transformer.outcome import OutputHandler
     from seamless.transformer.workers.step import Packed
 
 PLUGIN = "seamless-worker-setup"
-PROTOCOL = 1
+PROTOCOL = 2
+CANCELED = "seamless-cancel"  # the reason of a task that was canceled for everybody
 LARGEST_SCRATCH = 16 << 20  # bytes of a scratch result that come with the answer; a larger one is stored
 _CANCEL_SECONDS = 2.0  # to see that nobody else wants a step that was canceled
 
@@ -91,11 +95,12 @@ class DaskWorkerExecutor(WorkerPoolExecutor):
         return answer
 
     def _send(self, request: ExecutionRequest) -> ExecutionAnswer:
-        from seamless.transformer.daskserver import submit
+        from seamless.transformer.daskserver import store_inputs, submit
         from seamless.transformer.workers.calls import nested_threads
 
+        store_inputs(request)  # those of a step that a step wants have so far been in this process only
         with nested_threads.blocked():
-            return submit(self.worker._get_client(), request, depth=1)
+            return submit(self.worker._get_client(), request, depth=1, mode=_mode_here(request.envelope))
 
 
 class SeamlessWorkerSetup(WorkerPlugin):  # type: ignore[misc]
@@ -149,19 +154,28 @@ def _executor() -> DaskWorkerExecutor:
     return executor
 
 
-def run_step(step: Packed, refresh: bool, above: int) -> dict[str, Any]:
+def _mode_here(envelope: Envelope) -> RecordMode | None:
+    mode = recording.mode
+    return mode if mode.record or PROBE in envelope.pins else None
+
+
+def run_step(
+    step: Packed, refresh: bool, above: int, mode: RecordMode | None = None, topic: str | None = None
+) -> dict[str, Any]:
     """Look one step up, or execute it once and keep it; return what came of it. The task of a Dask worker.
 
-    `above`: how many steps wait for it. A failure of the step is no failure of the task: nothing is to be repeated.
+    `above`: how many steps wait for it; `mode`: what its full record needs; `topic`: of its live output. A failure
+    of the step is no failure of the task: nothing is to be repeated.
     """
     transformation, tf, envelope = unpack_step(step)
     token = depth.set(above)
     try:
-        _executor()
-        if above:
-            outcome = _run_for_others(transformation, tf, envelope, refresh)
-        else:
-            outcome = runner.run_transformation(transformation, tf, envelope, refresh=refresh)
+        on_output = sender(_executor().worker, topic)
+        with recording.of_step(mode):
+            if above or PROBE in envelope.pins:
+                outcome = _run_for_others(transformation, tf, envelope, refresh, on_output)
+            else:
+                outcome = runner.run_transformation(transformation, tf, envelope, refresh=refresh, on_output=on_output)
     except Exception as exc:  # noqa: BLE001  it belongs to who waits for the step
         outcome = Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
     finally:
@@ -175,19 +189,20 @@ class _Sent:
     def __init__(self) -> None:
         self.submissions: dict[Checksum, Submission] = {}
 
-    def cancel(self, tf: Checksum) -> None:
-        """End one, if it is here."""
+    def cancel(self, tf: Checksum) -> bool:
+        """End one; False if it is not here."""
         submission = self.submissions.get(tf)
-        if submission is not None:
-            submission.cancel()
+        return submission is not None and submission.cancel()
 
 
 _sent = _Sent()
 
 
-def _run_for_others(transformation: dict[str, Any], tf: Checksum, envelope: Envelope, refresh: bool) -> Outcome:
+def _run_for_others(
+    transformation: dict[str, Any], tf: Checksum, envelope: Envelope, refresh: bool, on_output: OutputHandler | None
+) -> Outcome:
     """Do what the runner does, but never join what is under way here: that could be waiting for this very task."""
-    submission = Submission(transformation, tf, envelope, runner._perform, refresh=refresh)
+    submission = Submission(transformation, tf, envelope, runner._perform, on_output=on_output, refresh=refresh)
     submission.join()
     _sent.submissions[tf] = submission
     try:
@@ -214,7 +229,7 @@ def _told_of(outcome: Outcome, envelope: Envelope) -> dict[str, Any]:
 
 def _scratch(outcome: Outcome, envelope: Envelope) -> bytes | None:
     """Return the bytes of a scratch result; store it if it is large."""
-    if outcome.result is None or not envelope.scratch:
+    if outcome.result is None or not (envelope.scratch or PROBE in envelope.pins):
         return None
     buffer = runner.find_undamaged(outcome.result)
     if buffer is None:
@@ -232,6 +247,26 @@ def use_stores(remote_clients: dict[str, Any]) -> None:
     from seamless.remote.forwarding import activate_forwarded
 
     activate_forwarded(remote_clients, in_remote=True)
+
+
+def cancel_everywhere(tf: str) -> bool:
+    """End a step on this Dask worker, whoever wants it; False if it is not executed here. Called on all workers."""
+    here = runner.cancel(Checksum(tf))
+    return _sent.cancel(Checksum(tf)) or here
+
+
+async def cancel_waiting(tf: str, client: str, dask_scheduler: Any = None) -> bool:
+    """Take a step that no worker executes from the scheduler, and from whom it was given to; False if there is none."""
+    keys = [
+        task.key
+        for task in list(dask_scheduler.tasks.values())
+        if f"-{tf}" in str(task.key)
+        and task.who_wants
+        and task.state in ("queued", "no-worker", "waiting", "processing")
+    ]
+    if keys:
+        dask_scheduler.stimulus_cancel(keys, client=client, force=True, reason=CANCELED, msg=CANCELED)
+    return bool(keys)
 
 
 async def cancel_step(tf: str, key: str, dask_worker: Any = None) -> None:

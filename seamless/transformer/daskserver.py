@@ -10,10 +10,12 @@ from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError, CacheMissError, StoreError, TransformationError, WorkerLostError
 from seamless.remote import daskserver_remote
 from seamless.session import session
+from seamless.transformer.dask_output import LiveOutput
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.inputs import inputs_in_memory
 from seamless.transformer.outcome import Usage
+from seamless.transformer.recording.mode import PROBE, RecordMode, recording
 from seamless.transformer.remote_job import RemoteJobWritten
 from seamless.transformer.workers.errors import unpack_error
 from seamless.transformer.workers.step import pack_step
@@ -49,7 +51,7 @@ class DaskExecutor:
         """Execute one step there; block until it has ended."""
         if request.envelope.local:
             return seam.in_process.execute(request)
-        _store_inputs(request)
+        store_inputs(request)
         from seamless.transformer.dask_step import use_stores
 
         attempts, moved = _ATTEMPTS, False
@@ -57,7 +59,7 @@ class DaskExecutor:
             client = daskserver_remote.client()
             client.prepare(_set_up)
             try:
-                return submit(client.client, request)
+                return submit(client.client, request, mode=_record_mode(request))
             except SchedulerLostError:
                 attempts -= 1
                 if not attempts or request.canceled.is_set():
@@ -67,6 +69,18 @@ class DaskExecutor:
                     raise
                 moved = True  # the stores may have been launched again, elsewhere
                 client.client.run(use_stores, daskserver_remote.stores())
+
+    def cancel(self, tf: Checksum) -> bool:
+        """End the execution of a transformation, whoever wants it; True if it was under way. Raises StoreError."""
+        from seamless.transformer.dask_step import cancel_everywhere, cancel_waiting
+
+        client = daskserver_remote.client().client
+        if any(client.run(cancel_everywhere, tf.hex()).values()):
+            return True
+        if not client.run_on_scheduler(cancel_waiting, tf.hex(), client.id):
+            return False
+        client.run(cancel_everywhere, tf.hex())  # it may have begun meanwhile
+        return True
 
 
 class SchedulerLostError(TransformationError):
@@ -88,7 +102,7 @@ def _require_stores() -> None:
         raise StoreError("Remote execution requires an active database server that can be written to")
 
 
-def _store_inputs(request: ExecutionRequest) -> None:
+def store_inputs(request: ExecutionRequest) -> None:
     """Have a store keep what the step reads, as far as it is in the memory of this process. Raises StoreError."""
     from seamless.cache.buffer_writer import get_writer
 
@@ -128,15 +142,28 @@ def _set_up(client: SeamlessDaskClient) -> None:
         raise RemoteError(f"the Dask workers cannot execute steps: {failed[0]}", service="daskserver")
 
 
+def _record_mode(request: ExecutionRequest) -> RecordMode | None:
+    """Return what the workers must know for full records and probes; None if neither is wanted."""
+    if not recording.mode.record and PROBE not in request.envelope.pins:
+        return None
+    queue, configuration = daskserver_remote.queue()
+    return dataclasses.replace(
+        recording.mode, queue=queue, remote_target="daskserver", queue_configuration=configuration
+    )
+
+
 def key_of(request: ExecutionRequest, depth: int) -> str:
     """Return the name of the task: equal for equal steps, and the same beginning for the same code."""
     code = request.transformation.get("code")
     prefix = "nested" if depth else "base"
     first = f"{prefix}_{code[2]}" if code and isinstance(code[2], str) else prefix
-    return f"{first}-{request.tf}{'-again' if request.refresh else ''}"
+    ending = "-probe" if PROBE in request.envelope.pins else "-again" if request.refresh else ""
+    return f"{first}-{request.tf}{ending}"
 
 
-def submit(client: Any, request: ExecutionRequest, *, depth: int = 0) -> ExecutionAnswer:
+def submit(
+    client: Any, request: ExecutionRequest, *, depth: int = 0, mode: RecordMode | None = None
+) -> ExecutionAnswer:
     """Have one step executed by a `distributed.Client`; block until it has ended.
 
     `depth`: how many steps wait for it. Steps of clients take one `S` of a worker, others do not: they could wait
@@ -146,11 +173,14 @@ def submit(client: Any, request: ExecutionRequest, *, depth: int = 0) -> Executi
     from seamless.transformer.pool import pool
 
     key = key_of(request, depth)
+    output = LiveOutput(client, request)
     future = client.submit(
         run_step,
         pack_step(request.transformation, request.tf, request.envelope),
         request.refresh,
         depth,
+        mode,
+        output.topic,
         key=key,
         pure=True,
         priority=_NESTED_PRIORITY if depth else _PRIORITY,
@@ -167,8 +197,9 @@ def submit(client: Any, request: ExecutionRequest, *, depth: int = 0) -> Executi
 
     request.canceled.add_callback(stop)
     try:
-        return _answer(request, _result(request, future))
+        return _answer(request, output, _result(request, future))
     finally:
+        output.close()
         request.canceled.remove_callback(stop)
         future.release()
 
@@ -177,6 +208,8 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
     from concurrent.futures import CancelledError as Canceled
 
     from distributed import CancelledError, KilledWorker
+
+    from seamless.transformer.dask_step import CANCELED
 
     try:
         answer: dict[str, Any] = future.result()
@@ -188,7 +221,9 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
             "If it needs more memory than the jobs of the queue have, use a queue with more\n"
         )
         raise WorkerLostError(text) from None
-    except (CancelledError, Canceled):
+    except (CancelledError, Canceled) as exc:
+        if CANCELED in str(exc) and isinstance(request.canceled, Cancelation):
+            request.canceled.set()  # by `cancel`, before it has begun
         if request.canceled.is_set():
             raise TransformationError("Transformation was canceled") from None
         raise SchedulerLostError(
@@ -202,12 +237,9 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
 # --- the way back ---------------------------------------------------------------------------------
 
 
-def _answer(request: ExecutionRequest, told: dict[str, Any]) -> ExecutionAnswer:
+def _answer(request: ExecutionRequest, output: LiveOutput, told: dict[str, Any]) -> ExecutionAnswer:
     stdout, stderr = told["stdout"], told["stderr"]
-    if request.on_output is not None:
-        for stream, data in (("stdout", stdout), ("stderr", stderr)):
-            if data:
-                request.on_output(stream, data)  # type: ignore[arg-type]
+    output.complete(stdout, stderr)
     if told["result"] is None:
         raise _error(request, told)
     result = Checksum(told["result"])

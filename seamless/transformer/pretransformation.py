@@ -7,6 +7,7 @@ from typing import Any
 
 from seamless.buffer import Buffer
 from seamless.checksum import Checksum
+from seamless.errors import UsageError
 from seamless.transformer.from_dict import transformation_from_dict
 from seamless.transformer.pins import Pin, make_pin
 from seamless.transformer.transformation import Transformation
@@ -59,9 +60,19 @@ class PreTransformation:
 
 
 def transformation_from_pretransformation(
-    pretransformation: PreTransformation, *, meta: Mapping[str, Any] | None = None, scratch: bool = False
+    pretransformation: PreTransformation,
+    *,
+    upstream_dependencies: Mapping[str, Transformation] | None = None,
+    meta: Mapping[str, Any] | None = None,
+    scratch: bool = False,
 ) -> Transformation:
-    """Return a handle for a prepared transformation; the values stay findable while the handle lives."""
+    """Return a handle for a prepared transformation; the values stay findable while the handle lives.
+
+    `upstream_dependencies` is there for callers of the reference: it may be empty only, UsageError otherwise.
+    """
+    if upstream_dependencies:
+        names = ", ".join(upstream_dependencies)
+        raise UsageError(f"upstream_dependencies: {names}: expected none; give their results as the values of the pins")
     handle = transformation_from_dict(pretransformation.prepare_transformation(), meta=meta, scratch=scratch)
     handle._buffers.extend(pretransformation._buffers)
     return handle

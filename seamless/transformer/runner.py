@@ -449,6 +449,15 @@ def _users_part(exc: BaseException) -> BaseException:
     return exc.with_traceback(frame or exc.__traceback__)
 
 
+def _note_failure(submission: Submission, text: str, stderr: bytes, exit_status: int | None) -> None:
+    """Have the stores on this machine remember a failure for who looks at them; it is no result."""
+    command = submission.envelope.command or submission.envelope.name
+    for store in session.writable_result_stores():
+        note = getattr(store, "note_failure", None)
+        if note is not None:
+            note(submission.tf, error=text, stderr=stderr, exit_status=exit_status, command=command)
+
+
 def _failure(submission: Submission, exc: TransformationError, stdout: bytes, stderr: bytes) -> Outcome:
     text = str(exc)
     if not text.endswith("\n"):
@@ -463,6 +472,7 @@ def _failure(submission: Submission, exc: TransformationError, stdout: bytes, st
                 text += f"{'*' * 50}\n* {title}\n{'*' * 50}\n{data[-4000:].decode(errors='replace').rstrip()}\n"
     if submission.canceled.is_set():
         return Outcome(submission.tf, error="Transformation was canceled", canceled=True)
+    _note_failure(submission, text, stderr, exc.exit_status)
     return Outcome(
         submission.tf,
         error=text,

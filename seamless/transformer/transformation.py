@@ -13,7 +13,7 @@ from seamless.checksum import Checksum
 from seamless.errors import SeamlessError, StoreError, TransformationError
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
-from seamless.transformer.construct import ConstructionError, Definition, build, dependencies, frozen
+from seamless.transformer.construct import ConstructionError, Definition, build, dependencies, envelope_of, frozen
 from seamless.transformer.outcome import Outcome, OutputHandler
 from seamless.transformer.recompute import Comparison, compare, fingertip_result, known_result
 
@@ -238,7 +238,7 @@ class Transformation:
             if self._submission is not None:
                 return self._submission
         tf = self._construct()
-        envelope = self._definition.envelope
+        envelope = envelope_of(self._definition)
         if tf is None:
             error, cause = self._construction_error or _CANCELED, self._construction_cause
             self._settle(Outcome(_NO_CHECKSUM, error=error, original=cause, canceled=self._canceled))

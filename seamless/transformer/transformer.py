@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import types
 from collections.abc import Callable, Mapping
@@ -274,7 +275,7 @@ class Transformer:
     def _envelope(self) -> Envelope:
         meta = self._meta
         return Envelope(
-            meta=dict(meta),
+            meta=copy.deepcopy(meta) if meta else {},
             env=self._environment._to_lowlevel(),
             scratch=self._scratch,
             local=bool(meta.get("local")),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from seamless.buffer import Buffer
 from seamless.transformer.identity import orthogonal, transformation_buffer
+
+# For steps that change what their process has only one of. Other processes, worker processes too, have their own.
+global_lock = threading.RLock()
 
 
 def tf_get_buffer(transformation: Mapping[str, Any]) -> Buffer:

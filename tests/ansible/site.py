@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,10 @@ class Site:
         out: dict[str, Any] = {"job": self.submit(*step)}
         out["explained"] = self.client("--explain", *step)
         out["refused"] = self.ssh("ls", "/")
+        out["ports"] = self.forward("-R", "12399:127.0.0.1:22")
+        out["sockets"] = self.forward("-R", f"/home/{ACCOUNT}/socket:127.0.0.1:22")
+        effective = self.machines.run(FRONT, "/usr/sbin/sshd", "-T", "-C", f"user={ACCOUNT},host=any,addr=10.0.0.1")
+        out["sshd"] = set(effective.stdout.splitlines())
         out["own"] = self.client(*other)
         out["job again"] = self.submit(*other)
         out["ran"] = (self.jobs / "ran").read_text()
@@ -180,10 +186,50 @@ class Site:
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
+    def forward(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Ask sshd for a forwarding with the guarded key; it ends at once unless that is granted."""
+        command = [*self.machines.ssh.split(), "-N", "-o", "ExitOnForwardFailure=yes", *words, "hpc"]
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def launched(self) -> list[str]:
+        """Return what serves on the front end: one word for each program."""
+        found = self.machines.run(
+            FRONT, "pgrep", "-u", ACCOUNT, "-l", "-f", "hashserver|seamless-database", check=False
+        )
+        return found.stdout.split()
+
+    @functools.cached_property
+    def upgraded(self) -> dict[str, Any]:
+        """The playbook with another wheel, while services live; then the client asks again."""
+        assert self.used
+        newer = self.root / "newer"
+        shutil.copytree(self.dist, newer)
+        (wheel,) = newer.glob("seamless-*.whl")
+        with zipfile.ZipFile(wheel, "a") as f:
+            f.comment = b"another version"
+        out: dict[str, Any] = {"served": self.launched()}
+        out["run"] = self.play("--tags", "frontend", remote_http_launcher_dist=str(newer))
+        out["served after"] = self.launched()
+        out["hit"] = self.client("--explain", "--metavar", f"NOTE={self.jobs}/ran", "bash", "job.sh", "a.txt")
+        return out
+
+    @functools.cached_property
+    def kept(self) -> Run:
+        """The software is taken away; what was computed stays."""
+        assert self.upgraded
+        return self.play("--tags", "uninstall")
+
+    @functools.cached_property
+    def files_after_kept(self) -> set[str]:
+        assert self.kept.status == 0, self.kept.output
+        return self.machines.files(FRONT) | {str(path) for path in self.data.rglob("seamless.db")}
+
     @functools.cached_property
     def removed(self) -> Run:
         """Everything is taken away, also what was computed and the account."""
-        assert self.used
+        assert self.files_after_kept
         return self.play("--tags", "uninstall", **WIPE)
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from seamless.launcher.grammar import HELPERS
 from tests.ansible.conftest import ROOT
 
 ANSIBLE = ROOT / "ansible"
+PLAYBOOK = Path(__file__).with_name("services.yml")
 ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
 
 
@@ -52,6 +54,33 @@ def test_the_roles_pass_molecule_as_an_ordinary_installation(tools: Path, dist: 
     done = run(tools, tmp_path, "molecule", "test", DIST=str(dist), SCRATCH=str(tmp_path / "scratch"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert os.listdir(tmp_path / "scratch") == []
+
+
+@pytest.mark.ansible
+@pytest.mark.timeout(700)
+@pytest.mark.xdist_group("ansible")
+def test_launched_stores_are_stopped_when_what_is_installed_has_changed_and_only_then(
+    tools: Path, tmp_path: Path
+) -> None:
+    states = tmp_path / ".remote-http-launcher" / "server"
+    states.mkdir(parents=True)
+    for key in ("hashserver-hpc-rw-p", "database-hpc-rw-p", "jobserver-hpc-p"):
+        (states / f"{key}.json").touch()
+    stopped, stamp = tmp_path / "stopped", tmp_path / "stamp"
+    program = tmp_path / "rhl-stop"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{stopped}\n')
+    program.chmod(0o755)
+    names = {"home": tmp_path, "bin": tmp_path, "share": tmp_path / "share", "stamp": stamp}
+    values = json.dumps({f"seamless_services_{name}": str(path) for name, path in names.items()})
+    seen = []
+    for version in ("old", "old", "new"):
+        stamp.write_text(f"{version}\n")
+        stopped.write_text("")
+        done = run(tools, tmp_path, "ansible-playbook", "-i", "localhost,", "-e", values, str(PLAYBOOK))
+        assert done.returncode == 0, done.stdout + done.stderr
+        seen.append(("changed=0" not in done.stdout, sorted(stopped.read_text().split())))
+    stores = ["database-hpc-rw-p", "hashserver-hpc-rw-p"]
+    assert seen == [(True, stores), (False, []), (True, stores)]
 
 
 @pytest.mark.parametrize("role", ROLES)

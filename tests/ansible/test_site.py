@@ -74,6 +74,17 @@ def test_the_guarded_key_can_do_nothing_else(site: Site) -> None:
     assert "rhl-guard: rejected: command not in whitelist: 'ls /'" in site.used["refused"].stderr
 
 
+def test_the_guarded_key_opens_no_port_and_no_socket_of_the_machine(site: Site) -> None:
+    for asked in ("ports", "sockets"):
+        assert site.used[asked].returncode == 255
+        assert "forwarding failed" in site.used[asked].stderr
+
+
+def test_sshd_forbids_the_account_what_no_line_of_a_key_can(site: Site) -> None:
+    wanted = {"allowstreamlocalforwarding no", "permitlisten none", "permittty no", "passwordauthentication no"}
+    assert wanted <= site.used["sshd"]
+
+
 def test_a_step_of_a_job_is_a_hit_for_a_client_with_the_guarded_key(site: Site) -> None:
     assert site.used["job"] == "a\nb\n"
     explained = site.used["explained"]
@@ -85,6 +96,22 @@ def test_a_step_of_a_job_is_a_hit_for_a_client_with_the_guarded_key(site: Site) 
 def test_a_step_of_the_client_is_a_hit_for_a_job(site: Site) -> None:
     assert site.used["own"].stdout == site.used["job again"] == "a\nb\n"
     assert site.used["ran"] == f"{NODE}\nclient\n"
+
+
+def test_services_of_the_old_version_end_with_an_upgrade_and_nothing_is_lost(site: Site) -> None:
+    run = site.upgraded["run"]
+    assert run.status == 0, run.output
+    assert site.upgraded["served"]
+    assert site.upgraded["served after"] == []
+    assert site.upgraded["hit"].stdout == "a\nb\n"
+    assert "seamless-run: cached: result" in site.upgraded["hit"].stderr
+
+
+def test_uninstalling_leaves_what_was_computed_unless_told_otherwise(site: Site) -> None:
+    left = site.files_after_kept - site.before[FRONT]
+    assert any(path.endswith("seamless.db") for path in left)
+    assert not any(path.startswith(("/opt/", "/usr/local/")) for path in left)
+    assert f"/home/{ACCOUNT}/.ssh/authorized_keys" in left  # with the lines of others
 
 
 def test_uninstalling_leaves_no_trace(site: Site) -> None:

@@ -25,7 +25,7 @@ def slurm(tmp_path: Path, require: Callable[[object, str], None], monkeypatch: p
     require(os.geteuid() == 0, "a private SLURM cluster needs root")
     require("slurmctld", "SLURM is missing")
     script, directory = ROOT / "tests" / "lab" / "slurm.sh", tmp_path / "slurm"
-    work = tmp_path / "work"
+    work = tmp_path / "jobs"
     work.mkdir()
     subprocess.run([script, "start", directory], capture_output=True, timeout=60, check=True)
     try:

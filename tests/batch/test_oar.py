@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -62,6 +64,19 @@ def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finishe
     steps.check("out.*", finished)
 
 
+def test_two_arrays_with_the_same_steps_share_one_cache_and_execute_each_step_once(oar: Oar) -> None:
+    steps = Steps(oar.work, 4, 0.5)
+    line = f"{oar.shared('array.sh')} {oar.words} commands.txt {shlex.join(steps.options)}"
+    arrays = [
+        oar.submit("--array", steps.number, "-O", f"{name}.%jobid%", "-E", "err.%jobid%", "-S", line)
+        for name in ("one", "two")
+    ]
+    finish(oar, [job for jobs in arrays for job in jobs])
+    everything = set(range(1, steps.number + 1))
+    assert steps.delivered("one.*") == steps.delivered("two.*") == everything
+    assert steps.executed == dict.fromkeys(everything, 1)
+
+
 def test_a_pilot_works_through_a_file_and_leaves_when_it_is_told(oar: Oar) -> None:
     steps = Steps(oar.work, 8, 0.5)
     pilot = oar.shared("pilot.sh")
@@ -83,3 +98,21 @@ def test_a_pilot_works_through_a_file_and_leaves_when_it_is_told(oar: Oar) -> No
     assert len(finished) < 8
     finish(oar, oar.submit(*words))
     steps.check("out.*", finished)
+
+
+def test_the_jobs_of_the_page_about_oar_end_well(oar: Oar) -> None:
+    shutil.copytree(ROOT / "oar", oar.work / "oar")
+    (oar.work / "words.txt").write_text("pear\nfig\n")
+    (oar.work / "commands.txt").write_text("sort words.txt > sorted.txt\nsort -r words.txt > reversed.txt\n")
+    text = (ROOT / "docs" / "howto" / "oar.md").read_text(encoding="utf-8")
+    here = {"$PATH": f"{oar.venv}/bin:/usr/bin:/bin", "/scratch/me/cache": str(oar.cache), "core=16": "core=2"}
+    for shown, own in here.items():
+        text = text.replace(shown, own)
+    lines = re.findall(r"^oarsub .*$", text, re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
+        jobs = re.findall(r"^OAR_JOB_ID=(\d+)$", oar.run("sh", "-c", line), re.MULTILINE)
+        finish(oar, jobs)
+        assert set(oar.states(jobs).values()) == {"Terminated"}
+    assert (oar.work / "sorted.txt").read_text() == "fig\npear\n"
+    assert (oar.work / "reversed.txt").read_text() == "pear\nfig\n"

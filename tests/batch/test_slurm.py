@@ -72,6 +72,19 @@ def test_an_array_that_is_requeued_half_way_executes_nothing_again_that_had_fini
     assert len(list(slurm.glob(output))) == 50
 
 
+def test_arrays_and_pilots_with_the_same_steps_share_one_cache_and_execute_each_step_once(slurm: Path) -> None:
+    steps = Steps(slurm, 12, 0.2)
+    jobs = [submit("--array=1-12", SLURM / "array.sh", "commands.txt", *steps.options) for _ in range(2)]
+    pilot = ["--cpus-per-task=2", "--output=pilot-%j", SLURM / "pilot.sh", "commands.txt", *steps.options]
+    jobs += [submit(*pilot) for _ in range(2)]
+    for job in jobs:
+        finish(job)
+    everything = set(range(1, 13))
+    for pattern in (*(f"seamless-array-{job}_*.out" for job in jobs[:2]), *(f"pilot-{job}" for job in jobs[2:])):
+        assert steps.delivered(pattern) == everything
+    assert steps.executed == dict.fromkeys(everything, 1)
+
+
 def test_a_pilot_whose_time_is_over_goes_on_in_a_second_turn(slurm: Path) -> None:
     steps = Steps(slurm, 12, 0.5)
     job = submit("--cpus-per-task=2", "--output=out", SLURM / "pilot.sh", "commands.txt", *steps.options)

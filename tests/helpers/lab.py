@@ -14,7 +14,17 @@ from pathlib import Path
 LAB = Path(__file__).resolve().parents[1] / "lab"
 ROOT = Path(__file__).resolve().parents[2]
 OAR_USER = "oarlab"
-OAR_PACKAGES = ("distributed", "dask-jobqueue", "cryptography", "PyYAML", "fastapi", "uvicorn", "httptools", "uvloop")
+OAR_PACKAGES = (
+    "distributed",
+    "dask-jobqueue",
+    "numpy",
+    "cryptography",
+    "PyYAML",
+    "fastapi",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+)
 _START_SECONDS = 300
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.dask_place import DaskPlace
-from tests.integration.place import eventually, processes, words_of
+from tests.integration.dask_place import DaskPlace, end
+from tests.integration.place import eventually, processes
 
 pytest.importorskip("distributed")
 
@@ -31,15 +29,6 @@ def place(tmp_path: Path) -> Iterator[DaskPlace]:
     place = DaskPlace(tmp_path / "place")
     yield place
     end(place)
-
-
-def end(place: DaskPlace) -> None:
-    """End the services in order, so that workers end with them."""
-    wrappers = place.pids("daskserver")
-    for pid in wrappers:
-        os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not any(words_of(pid) for pid in wrappers))
-    place.kill()
 
 
 def run_program(place: DaskPlace, text: str, name: str) -> list[str]:

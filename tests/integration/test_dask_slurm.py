@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +10,8 @@ from pathlib import Path
 import pytest
 from lab import NoLab, slurm_cluster
 
-from tests.integration.dask_place import DaskPlace
-from tests.integration.place import eventually, words_of
+from tests.integration.dask_place import DaskPlace, end
+from tests.integration.place import eventually
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(150)]
 pytest.importorskip("dask_jobqueue")
@@ -41,11 +39,7 @@ def place(tmp_path: Path, slurm: dict[str, str] | str, require: Callable[[object
     assert isinstance(slurm, dict)
     place = DaskPlace(tmp_path / "place", kind="slurm", queue=QUICK, **slurm)
     yield place
-    wrappers = place.pids("daskserver")
-    for pid in wrappers:
-        os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not any(words_of(pid) for pid in wrappers))
-    place.kill()
+    end(place)
     eventually(lambda: jobs(place) == [])
 
 

@@ -60,7 +60,7 @@ start() {
     /usr/sbin/sshd -f /etc/oar/sshd_config -o ListenAddress=127.0.0.1 -o "PidFile=$run/sshd.pid" 2>/dev/null
   fi
   quietly /etc/init.d/oar-server start
-  if ! oarnodes -s 2>/dev/null | grep -q localhost; then
+  if [[ $(oarnodes -s 2>/dev/null) != *localhost* ]]; then # in a pipe, oarnodes could die of a grep that has seen enough
     for property in host cpu core; do
       if [[ $property == host ]]; then oarproperty -q -c -a host >/dev/null; else oarproperty -q -a "$property" >/dev/null; fi
     done || true
@@ -77,6 +77,22 @@ start() {
     fi
     sleep 0.2
   done
+  # What a server before this one has left behind: their node is suspected to be broken.
+  end_jobs
+  oarnodesetting -s Alive --sql "state = 'Suspected'" >/dev/null 2>&1 || true # there may be none
+}
+
+jobs_left() {
+  timeout 10 oarstat 2>/dev/null | awk '$1 ~ /^[0-9]+$/ {print $1}'
+}
+
+end_jobs() { # and wait for their end: a server that is stopped before that takes their node for a broken one
+  local deadline=$((SECONDS + 30)) left
+  left=$(jobs_left)
+  [[ -n $left ]] || return 0
+  # shellcheck disable=SC2086  # one word a job
+  oardel $left >/dev/null 2>&1 || true
+  while [[ -n $(jobs_left) ]] && ((SECONDS < deadline)); do sleep 0.2; done
 }
 
 sshd_runs() {
@@ -101,6 +117,7 @@ stop_server() {
 }
 
 stop() {
+  if [[ -n $(almighty) ]]; then end_jobs; fi
   stop_server
   if sshd_runs; then kill "$(<"$run/sshd.pid")"; fi
   rm -f -- "$run/sshd.pid"

@@ -243,6 +243,40 @@ def test_a_second_process_gets_the_result_of_the_first(start: Callable[..., Serv
     assert counter.read_text() == "ran\n"
 
 
+SECONDS_AWAY = 20.0
+
+
+@pytest.mark.parametrize("how", ["silent", "killed"])
+def test_a_step_and_its_result_survive_servers_that_are_away_for_twenty_seconds(
+    start: Callable[..., Server], tmp_path: Path, how: str
+) -> None:
+    servers = {"hashserver": start("hashserver"), "database": start("database")}
+    ports = {service: server.port for service, server in servers.items()}
+    counter, go, script = tmp_path / "counter", tmp_path / "go", tmp_path / "script.py"
+    waits = f"    import os, time\n    while not os.path.exists({str(go)!r}):\n        time.sleep(0.01)\n    return a"
+    script.write_text(STEP.replace("    return a", waits))
+    words = [sys.executable, str(script), servers["database"].url, servers["hashserver"].url, str(counter)]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        eventually(counter.exists)
+        for server in servers.values():
+            server.process.send_signal(signal.SIGSTOP if how == "silent" else signal.SIGKILL)
+        go.touch()
+        time.sleep(SECONDS_AWAY)
+        for service, server in servers.items():
+            if how == "silent":
+                server.process.send_signal(signal.SIGCONT)
+            else:
+                server.process.wait(DEADLINE)
+                start(service, ports[service])
+        out, err = running.communicate(timeout=2 * DEADLINE)
+    finally:
+        running.kill()
+        running.communicate()
+    assert (out, running.returncode) == ("42\n", 0), err
+    assert counter.read_text() == "ran\n"
+
+
 def test_a_server_that_is_restarted_between_calls_is_used_again(start: Callable[..., Server]) -> None:
     server = start("database")
     client = DatabaseClient(server.url, readonly=False)

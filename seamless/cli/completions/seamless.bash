@@ -252,10 +252,10 @@ _seamless() {
   local verb=${COMP_WORDS[1]-} command
   if ((COMP_CWORD == 1)); then
     compopt +o default +o bashdefault 2>/dev/null
-    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dask-wrapper help --help --version' -- "$verb")
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper help --help --version' -- "$verb")
     return
   elif [[ $verb == help ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dask-wrapper' -- "${COMP_WORDS[COMP_CWORD]}")
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper' -- "${COMP_WORDS[COMP_CWORD]}")
     return
   fi
   command=seamless-$verb
@@ -317,6 +317,16 @@ _seamless_config() {
     ''
 }
 complete -o bashdefault -o default -F _seamless_config seamless-config
+
+_seamless_dashboard() {
+  _seamless_complete none \
+    '--project --stage --directory --database --port --port-range --host --cors --token-file --insecure --status-file --timeout --access-log --log-format -q --quiet --debug --version -h --help' \
+    '--token-file --status-file' \
+    '--directory --database' \
+    '--project --stage --port --port-range --host --cors --timeout --log-format' \
+    '--log-format=text --log-format=json'
+}
+complete -o bashdefault -o default -F _seamless_dashboard seamless-dashboard
 
 _seamless_dask_wrapper() {
   _seamless_complete other \

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from seamless.cli.commandline.results import is_pattern
 from seamless.cli.queueing.promises import has_living_future
 from seamless.cli.running.future import TOUCH
 from seamless.cli.running.targets import replace_file
@@ -34,8 +35,13 @@ class QueueFutures:
             self._remove(path)
 
     def add(self, job: Job) -> None:
-        """Announce the targets of a step. A directory that cannot be written is found out when they are delivered."""
+        """Announce the targets of a step whose names are known.
+
+        A directory that cannot be written is found out when they are delivered.
+        """
         for name, path in job.targets.items():
+            if is_pattern(name):
+                continue
             with self._lock:
                 self._owners.setdefault(path, set()).add(job.number)
             try:

@@ -88,9 +88,9 @@ def read_events(path: str) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and "event" in event:
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
             yield event
 
 
@@ -106,7 +106,11 @@ def record_digest(record: bytes) -> str:
 
 def ends(path: str) -> dict[int, dict[str, Any]]:
     """Return the latest end of each step: number -> event."""
-    return {event["job"]: event for event in read_events(path) if event["event"] in ENDS and "job" in event}
+    return {
+        event["job"]: event
+        for event in read_events(path)
+        if event["event"] in ENDS and isinstance(event.get("job"), int)
+    }
 
 
 def living_server(path: str) -> dict[str, Any] | None:

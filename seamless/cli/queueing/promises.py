@@ -6,10 +6,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from seamless.cli.commandline.results import is_pattern
 from seamless.cli.queueing import records
 from seamless.cli.queueing.journal import DONE, ends, record_digest
-from seamless.cli.queueing.paths import PathIndex
+from seamless.cli.queueing.paths import PathIndex, overlap, parents
 from seamless.cli.running.future import STALE
+from seamless.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,15 +30,33 @@ class QueuedTargets:
 
     def promised(self, path: str) -> bool:
         """Tell whether the file or directory at this absolute path, or a part of it, is still to be made."""
-        return bool(self._read().touching([path])) or has_living_future(path)
+        index = self._read()
+        if is_pattern(os.path.basename(path)):  # the command finds what it stands for
+            return any(parent in index for parent in parents(path)) or has_living_future(path)
+        return bool(index.touching([path])) or has_living_future(path)
 
     def matching(self, pattern: str) -> list[str]:
-        """Return the promised absolute paths that an absolute pattern (`*`, `?`, `[...]`) stands for."""
+        """Return the promised absolute paths that an absolute pattern (`*`, `?`, `[...]`) stands for.
+
+        Raises UsageError if a step is to make files whose names are not known yet, and the pattern may stand for them.
+        """
         if not any(c in pattern for c in "*?["):
             return []
+        import re
         from pathlib import PurePosixPath
 
-        return sorted(path for path in self._read() if PurePosixPath(path).match(pattern))
+        found = []
+        wildcards = re.sub(r"\[[^]]*\]", "?", pattern)
+        for path in self._read():
+            if is_pattern(os.path.basename(path)):
+                if overlap(wildcards, path):
+                    raise UsageError(
+                        f"which files '{pattern}' stands for is not known before the step of the queue with the "
+                        f"capture '{path}' has ended. Wait for it with 'seamless-queue-finish', or capture a directory"
+                    )
+            elif PurePosixPath(path).match(pattern):
+                found.append(path)
+        return sorted(found)
 
     def _read(self) -> PathIndex:
         if self._index is None:

@@ -67,7 +67,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise BadRecordError(f"Command is not valid text: {data[:60]!r}") from None
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRecordError(f"Command is not valid JSON: {text[:60]!r}") from None
     if not isinstance(record, dict) or record.get("queue_command") not in COMMANDS:
         raise BadRecordError(f"not a valid queue command: {text[:60]!r}; known are {', '.join(COMMANDS)}")

@@ -135,10 +135,10 @@ class Frame:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         own = self._own.get(scope["path"])
         if own is not None and scope["method"] in ("GET", "HEAD"):
-            if own == self._healthcheck or self._guard is None or self._guard.admits(scope):
+            if own == self._healthcheck or self._guard is None or self.service.admits(scope, self._guard):
                 await own(send)
                 return
-        if self._guard is not None and not self._guard.admits(scope):
+        if self._guard is not None and not self.service.admits(scope, self._guard):
             await send_text(send, 401, "ERROR: Unauthorized", [(b"www-authenticate", b"Bearer")])
             return
         await self.service(scope, receive, send)

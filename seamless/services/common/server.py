@@ -19,8 +19,9 @@ def serve(make_service: Callable[[], Service], options: Any, *, name: str, welco
     """Serve until a signal or the idle timeout ends it; return the exit status 0.
 
     `options` come from `add_server_options`. `make_service` is called once, after the status file was found: what
-    it raises is a failed start. `welcome` is printed on stdout when requests are accepted. Every failure to start
-    becomes `failed` in the status file, then is raised: SeamlessError, UsageError (a mistake in the options), OSError.
+    it raises is a failed start. `welcome` is printed on stdout when requests are accepted; `{url}` in it becomes the
+    address. Every failure to start becomes `failed` in the status file, then is raised: SeamlessError, UsageError (a
+    mistake in the options), OSError.
     """
     from seamless.services.common.logs import configure_logging
     from seamless.services.common.status import StatusFile
@@ -73,7 +74,7 @@ def _serve(
             where = f"[{host}]" if ":" in host else host
             print(f"{name}: listening on http://{where}:{port}", file=sys.stderr, flush=True)
             if welcome is not None:
-                print(welcome, flush=True)
+                print(welcome.replace("{url}", f"http://{where}:{port}"), flush=True)
 
         engine = Engine(service, frame, clock=clock, listener=listener, announce=announce, origins=options.cors)
         reason = engine.run()

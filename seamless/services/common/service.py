@@ -7,6 +7,7 @@ from typing import Any
 
 from seamless.services.common.asgi import App, Receive, Scope, Send
 from seamless.services.common.quick import Deliver, Quick
+from seamless.services.common.token import Guard
 
 
 class Service:
@@ -33,6 +34,10 @@ class Service:
 
     async def start(self) -> None:
         """Prepare, in the event loop, before the first request. An error here is a failed start."""
+
+    def admits(self, scope: Scope, guard: Guard) -> bool:
+        """Tell whether a request is let in: if it carries the token."""
+        return guard.admits(scope)
 
     def busy(self) -> bool:
         """Whether there is work that no request waits for; it keeps the server from ending for being idle."""

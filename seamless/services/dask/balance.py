@@ -10,7 +10,7 @@ PLACE = "S"  # the resource of which a step takes one
 def rebalance(scheduler: Any) -> int:
     """Ask workers to give up steps that others could begin; return how many. In the loop of the scheduler.
 
-    A worker that has begun with a step by now keeps it.
+    A step that has begun stays where it is: equal steps are in no order, so it may well be the last one of a worker.
     """
     stealing = scheduler.extensions.get("stealing")
     if stealing is None:
@@ -20,7 +20,8 @@ def rebalance(scheduler: Any) -> int:
     room = {w: int(w.resources.get(PLACE, 0)) - len(found) for w, found in steps.items() if w.status.name == "running"}
     for victim, tasks in steps.items():
         surplus = len(tasks) - int(victim.resources.get(PLACE, 0))
-        for task in sorted(tasks, key=lambda each: each.priority or (), reverse=True)[: max(0, surplus)]:
+        waiting = [task for task in tasks if task not in victim.executing]  # as of its last heartbeat
+        for task in sorted(waiting, key=lambda each: each.priority or (), reverse=True)[: max(0, surplus)]:
             thief = max(room, key=lambda worker: room[worker], default=None)
             if thief is None or room[thief] < 1:
                 return moved

@@ -16,6 +16,7 @@ from seamless.services.dask.parameters import Parameters
 _QUERY_SECONDS = 5.0  # between two questions to the batch system
 _BARREN = 3  # jobs in a row that have ended with no worker that has lasted, after which no more are begun
 _SETTLED_SECONDS = 30.0  # after which a worker counts as one that works
+_MOST_OF_LIFE = 0.5  # of a worker: a step that has taken as much when the worker ends needs a longer life
 _PAUSE_SECONDS = 300.0  # until they are again
 
 
@@ -47,6 +48,7 @@ class Jobs:
         self._queried = float("-inf")
         self._limits: Limits | None = None
         self._seen: dict[Any, float] = {}  # names of jobs that have had a worker, and since when
+        self._longest: dict[Any, float] = {}  # by job, for how long its oldest task had been executed at the last look
         self._barren = 0
         self._paused_until = float("-inf")
         self._complaint = ""
@@ -57,6 +59,8 @@ class Jobs:
         for name in present:
             if self._now() - self._seen.setdefault(name, self._now()) >= _SETTLED_SECONDS:
                 self._barren = 0
+        for worker, longest in snapshot.longest.items():
+            self._longest[self._job_of(worker)] = longest
         self._remove_ended(present)
         wanted = wanted_jobs(self.parameters, snapshot)
         have = len(self._cluster.worker_spec)
@@ -139,6 +143,8 @@ class Jobs:
     def _note(self, name: Any, state: State) -> None:
         """Draw conclusions from the end of a job."""
         lasted = self._now() - self._seen.get(name, self._now())
+        if state == "done" and self._was_too_short(name):
+            state = "walltime"
         if lasted < _SETTLED_SECONDS and state in (
             "failed",
             "done",
@@ -151,6 +157,14 @@ class Jobs:
         if changed is not self.parameters:
             self.parameters = changed
             self._apply(changed)
+
+    def _was_too_short(self, name: Any) -> bool:
+        """Tell whether a worker has ended in order, but with a step that had taken most of its life.
+
+        Such a step would be begun again and again in jobs of the same length.
+        """
+        lifetime = self.parameters.lifetime
+        return lifetime is not None and self._longest.get(name, 0.0) > _MOST_OF_LIFE * lifetime
 
     def _queue_limits(self) -> Limits:
         if self._limits is None and self._batch is not None:
@@ -183,6 +197,7 @@ class Jobs:
         return None
 
     def _forget(self, name: Any) -> None:
+        self._longest.pop(name, None)
         self._cluster.worker_spec.pop(name, None)
 
     def _correct(self) -> None:

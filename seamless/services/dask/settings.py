@@ -78,7 +78,26 @@ def prologue(
     lines += parameters.job_script_prologue
     if system == "oar" and environment.get("CONDA_PREFIX"):
         lines += [f"export {name}={shlex.quote(environment.get(name, ''))}" for name in ("CONDA_PREFIX", "PATH")]
-    return lines + exports(parameters, system)
+    return in_images([*lines, *exports(parameters, system)], parameters.image)
+
+
+def in_images(lines: list[str], image: Mapping[str, Any] | None) -> list[str]:
+    """Return the lines with each variable exported a second time, as the runtime of the image hands it on.
+
+    >>> in_images(["export A=1"], {"path": "worker.sif"})
+    ['export A=1', 'export APPTAINERENV_A="$A"']
+    """
+    if image is None:
+        return lines
+    prefix = "SINGULARITYENV" if str(image.get("runtime") or "auto") == "singularity" else "APPTAINERENV"
+    found = []
+    for line in lines:
+        found.append(line)
+        word, _, rest = line.partition(" ")
+        name = rest.partition("=")[0]
+        if word == "export" and name.isidentifier():
+            found.append(f'export {prefix}_{name}="${name}"')
+    return found
 
 
 def worker_words(parameters: Parameters, system: str) -> list[str]:

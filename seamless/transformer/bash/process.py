@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from seamless.transformer.bash.groups import noted
 from seamless.transformer.outcome import OutputHandler, Usage
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _CHUNK = 64 * 1024
 _PIPE_BYTES = 1024 * 1024
 # How often to look at things that cannot wake a poll: a threading.Event, the end of other processes.
 _SLICE_SECONDS = 0.05
+# Of a line of /proc/PID/stat, counted from the state on.
+_NUM_THREADS = 17
 
 
 @dataclass
@@ -151,6 +154,7 @@ class _Run:
         except OSError as exc:
             raise StartError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
         self.pid = self.process.pid
+        noted.add(self.pid)
         assert self.process.stdout is not None and self.process.stderr is not None
         self.open: dict[int, _Pipe] = {
             self.process.stdout.fileno(): _Pipe("stdout"),
@@ -299,6 +303,7 @@ class _Run:
 
     def close(self) -> None:
         """Release the file descriptors."""
+        noted.discard(self.pid)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
@@ -350,9 +355,11 @@ def _group_states(group: int) -> set[str]:
         try:
             with open(f"/proc/{name}/stat", "rb") as f:
                 # The command name in parentheses may itself hold blanks and parentheses.
-                state, _, member = f.read().rpartition(b")")[2].split()[:3]
-        except (OSError, ValueError):
+                fields = f.read().rpartition(b")")[2].split()
+            state, member, threads = fields[0], int(fields[2]), int(fields[_NUM_THREADS])
+        except (OSError, ValueError, IndexError):
             continue
-        if int(member) == group and state not in (b"Z", b"X"):
-            states.add(state.decode())
+        if member == group and (state not in (b"Z", b"X") or threads > 1):
+            # A first thread that has ended is a zombie, too, while others go on: what they do is not seen here.
+            states.add("S" if state == b"Z" else state.decode())
     return states

@@ -9,6 +9,7 @@ from typing import Any
 
 from seamless.transformer.bash.process import Finished, StartError, run_process
 from seamless.transformer.compiled.definition import BuildError, ModuleDefinition
+from seamless.transformer.compiled.headers import SUFFIX, VARIABLE, files_of_code, files_of_rules
 from seamless.transformer.compiled.toolchain import Compiler, c_compiler, compiler_of
 
 MODULE = "module.so"
@@ -40,7 +41,8 @@ def build(
 ) -> dict[str, Any]:
     """Build `module.so` in an empty directory; return the report. Blocks. Raises BuildError.
 
-    The report: `commands` (lists of words), `warnings` (what compilers have printed), `seconds`.
+    The report: `commands` (lists of words), `warnings` (what compilers have printed), `seconds`, and `files`, the
+    paths of what was read beside the sources and the headers of the system.
     """
     started = time.monotonic()
     _write_sources(definition, directory)
@@ -53,6 +55,7 @@ def build(
         "commands": [*commands, entry, link],
         "warnings": "".join(printed),
         "seconds": round(time.monotonic() - started, 3),
+        "files": sorted(files_of_rules(directory) | files_of_code(source.code for source in definition.sources)),
     }
 
 
@@ -73,7 +76,7 @@ def _run_all(
 
     def run(i: int) -> None:
         try:
-            outcomes[i] = _run(commands[i], definition, directory, canceled)
+            outcomes[i] = _run(commands[i], definition, directory, canceled, rules=f"{i}{SUFFIX}")
         except BuildError as exc:
             outcomes[i] = exc
 
@@ -100,9 +103,14 @@ def _run(
     canceled: threading.Event | None,
     *,
     linking: bool = False,
+    rules: str | None = None,
 ) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    if rules is not None:
+        environment[VARIABLE] = rules
+    deadline = time.monotonic() + COMPILE_SECONDS
     try:
-        done = run_process(command, cwd=directory, deadline=time.monotonic() + COMPILE_SECONDS, canceled=canceled)
+        done = run_process(command, cwd=directory, deadline=deadline, canceled=canceled, environment=environment)
     except StartError as exc:
         raise BuildError(f"RuntimeError: Compilation failed: {exc}\n") from exc
     printed = definition.show((done.stdout + done.stderr).decode(errors="replace"))

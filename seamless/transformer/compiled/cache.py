@@ -1,7 +1,8 @@
 """Modules that have been built, on disk: each once, for all processes of this user.
 
-The key is a SHA-256 of sources, commands, compilers with their versions, and machine. The directory is private:
-what lies in it is executed. A module appears by a rename; its bytes are compared with their checksum before use.
+The key is a SHA-256 of sources, commands, compilers with their versions, machine, and what else was read.
+The directory is private: what lies in it is executed. A module appears by a rename; its bytes are compared with their
+checksum before use.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Any
 from seamless.errors import UsageError
 from seamless.transformer.compiled.build import MODULE, Toolchain, build
 from seamless.transformer.compiled.definition import ModuleDefinition
+from seamless.transformer.compiled.headers import extended, with_files, write_list
 
-FORMAT = 1
+FORMAT = 2
 _REPORT = "build.json"
 _BUILDING = ".building-"
 _DAY = 86400.0
@@ -54,7 +56,7 @@ def get_module(definition: ModuleDefinition, canceled: threading.Event | None = 
     tools = Toolchain(definition)
     digest = module_digest(definition, tools)
     top = build_directory()
-    place = os.path.join(top, digest[:2], digest)
+    place = _place(top, digest)
     module = _known.get(place)
     if module is not None and os.path.exists(module.path):
         return module
@@ -63,11 +65,17 @@ def get_module(definition: ModuleDefinition, canceled: threading.Event | None = 
         _known[place] = module
         return module
     with _lock(top, digest):
-        module = _found(place)  # somebody else may have built it meanwhile
+        module = _found(_place(top, digest))  # somebody else may have built it meanwhile
         if module is None:
-            module = _built(definition, tools, place, canceled)
-    _known[place] = module
+            module = _built(definition, tools, top, digest, canceled)
+    _known[os.path.dirname(module.path)] = module
     return module
+
+
+def _place(top: str, digest: str) -> str:
+    """Return the directory of a module, which depends on the files that its last build has read."""
+    key = extended(digest, os.path.join(top, digest[:2], digest))
+    return os.path.join(top, key[:2], key)
 
 
 def forget(module: Module) -> None:
@@ -105,12 +113,13 @@ def _found(place: str) -> Module | None:
     return Module(path, report)
 
 
-def _built(definition: ModuleDefinition, tools: Toolchain, place: str, canceled: threading.Event | None) -> Module:
+def _built(
+    definition: ModuleDefinition, tools: Toolchain, top: str, digest: str, canceled: threading.Event | None
+) -> Module:
     """Build the module and put it in its place."""
     import shutil
     import tempfile
 
-    parent, top = os.path.dirname(place), os.path.dirname(os.path.dirname(place))
     _sweep(top)
     directory = tempfile.mkdtemp(prefix=_BUILDING, dir=top)
     try:
@@ -127,7 +136,11 @@ def _built(definition: ModuleDefinition, tools: Toolchain, place: str, canceled:
             json.dump(report, f)
             f.flush()
             os.fsync(f.fileno())
-        os.makedirs(parent, mode=0o700, exist_ok=True)
+        if report["files"]:
+            write_list(os.path.join(top, digest[:2], digest), report["files"])
+        key = with_files(digest, report["files"])
+        place = os.path.join(top, key[:2], key)
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         if os.path.isdir(place):  # damaged
             shutil.rmtree(place)
         os.rename(directory, place)

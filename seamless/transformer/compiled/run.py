@@ -157,7 +157,7 @@ def _made(
         return known._replace(module=replace(known.module, built=False))
     definition, config = module_definition(transformation, envelope, signature, buffers)
     made = _Made(definition, config, get_module(definition, canceled))
-    if key is not None:
+    if key is not None and not made.module.report["files"]:  # those may change
         while len(_recent) >= _MOST_RECENT:
             _recent.pop(next(iter(_recent)), None)
         _recent[key] = made

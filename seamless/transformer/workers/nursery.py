@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from seamless.transformer.bash.groups import GroupTable, noted
 from seamless.transformer.workers.protocol import Gone, Link, close_all
 
 FAREWELL = 0.3  # seconds that workers get to end by themselves when the parent has gone
@@ -44,6 +45,7 @@ class Nursery:
     def __init__(self, link: Link, wakeup: int) -> None:
         self._link, self._wakeup, self._pid = link, wakeup, os.getpid()
         self._workers: dict[int, int] = {}  # number -> pid
+        self._commands: dict[int, GroupTable] = {}  # number -> what it executes outside of its own process group
         self._killed: dict[int, float] = {}  # number -> when SIGKILL follows
         self._prctl = _prctl()
 
@@ -71,14 +73,16 @@ class Nursery:
         """Begin a worker with these descriptors: its end of the link, and where stdout and stderr go."""
         _load(modules)
         try:
+            commands = GroupTable()
             pid = os.fork()
         except OSError as exc:  # too many processes, or no memory for another one
             close_all(fds)
             self._link.send(("exited", number, None, 0, f"could not be started: {exc.strerror}"))
             return
         if not pid:
+            noted.table = commands
             self._become_worker(fds)
-        self._workers[number] = pid
+        self._workers[number], self._commands[number] = pid, commands
         close_all(fds)
         self._link.send(("forked", number, pid))
 
@@ -135,7 +139,7 @@ class Nursery:
             if found:
                 del self._workers[number]
                 self._killed.pop(number, None)
-                _kill_group(pid)
+                self._end_rest(number, pid)
                 self._link.send(("exited", number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, ""))
 
     def _milliseconds(self) -> float | None:
@@ -159,12 +163,21 @@ class Nursery:
                 self._reap_silently()
             for number in self._workers:
                 self._signal(number, which)
+        for commands in self._commands.values():
+            commands.kill()
 
     def _reap_silently(self) -> None:
         for number, pid in list(self._workers.items()):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 del self._workers[number]
-                _kill_group(pid)
+                self._end_rest(number, pid)
+
+    def _end_rest(self, number: int, pid: int) -> None:
+        """End what a worker has left: in its own process group, and its commands, which have groups of their own."""
+        _kill_group(pid)
+        commands = self._commands.pop(number)
+        commands.kill()
+        commands.close()
 
 
 def _kill_group(leader: int) -> None:

@@ -103,3 +103,15 @@ def test_a_path_is_done_when_all_that_made_it_is() -> None:
     order = ordering(job(1, "d/x"), job(2, "d/y"))
     end(order, 1)
     assert (order.is_done("/w/d/x"), order.is_done("/w/d"), order.is_done("/w/other")) == (True, False, False)
+
+
+def test_a_step_waits_for_a_capture_that_may_stand_for_its_input() -> None:
+    order = ordering(job(1, "out/*.csv"), job(2, "x", "out/a.csv"), job(3, "y", "out/a.txt"), job(4, "z", "out"))
+    assert free(order) == [1, 3]
+    end(order, 1)
+    assert set(free(order)) == {2, 3, 4}
+
+
+def test_a_step_does_not_replace_what_a_capture_may_stand_for_before_that_has_ended() -> None:
+    order = ordering(job(1, "a*.csv"), job(2, "*1.csv"), job(3, "b.csv"), job(4, "*.txt"), job(5, "a.txt"))
+    assert free(order) == [1, 3, 4]

@@ -374,3 +374,19 @@ def test_no_step_leaves_a_temporary_file(place: Place) -> None:
     place.submit("-c", "false > f.txt")
     place.finish()
     assert list(Path(place.environment["TMPDIR"]).iterdir()) == []
+
+
+def test_a_step_waits_for_the_files_of_a_pattern(place: Place) -> None:
+    place.submit("-cp", "out/*.csv", "mkdir out; sleep 0.2; echo made > out/p.csv; echo > out/q.csv")
+    place.submit("cat out/p.csv > seen.txt")
+    assert place.finish("--workers", "2")[0] == 0
+    assert (place.work / "seen.txt").read_text() == "made\n"
+    assert not list(place.work.rglob("*.FUTURE"))
+
+
+def test_a_pattern_that_may_stand_for_files_without_names_yet_is_refused(place: Place) -> None:
+    place.submit("-cp", "out/*.csv", "mkdir out; echo made > out/p.csv")
+    done = place.run("seamless-run", "--qsubmit", "-i", "out/p*", "cat out/p* > seen.txt")
+    assert done.returncode == 2
+    assert "is not known before the step of the queue with the capture" in done.stderr
+    assert "seamless-queue-finish" in done.stderr

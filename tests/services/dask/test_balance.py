@@ -19,10 +19,16 @@ def task(number: int, resources: dict[str, float] | None = None) -> Any:
                     worker_restrictions=None, host_restrictions=None)  # fmt: skip
 
 
-def moves(*workers: tuple[int, list[Any]]) -> list[tuple[str, int, int]]:
+def moves(*workers: tuple[int, list[Any]], begun: tuple[Any, ...] = ()) -> list[tuple[str, int, int]]:
     """Return what is moved between workers, each with so many places and these tasks: key, from, to."""
     made = {
-        i: Hashable(resources={"S": places}, processing=tasks, status=SimpleNamespace(name="running"), number=i)
+        i: Hashable(
+            resources={"S": places},
+            processing=tasks,
+            executing={each: 1.0 for each in begun if each in tasks},
+            status=SimpleNamespace(name="running"),
+            number=i,
+        )
         for i, (places, tasks) in enumerate(workers)
     }
     found: list[tuple[str, int, int]] = []
@@ -35,6 +41,12 @@ def moves(*workers: tuple[int, list[Any]]) -> list[tuple[str, int, int]]:
 
 def test_what_exceeds_the_places_of_a_worker_goes_to_an_idle_one() -> None:
     assert moves((1, [task(1), task(2)]), (1, [])) == [("base-2", 0, 1)]
+
+
+def test_what_has_begun_stays_and_another_one_goes_although_it_came_first() -> None:
+    first, last = task(1), task(2)
+    assert moves((1, [first, last]), (1, []), begun=(last,)) == [("base-1", 0, 1)]
+    assert moves((1, [first, last]), (1, []), begun=(first, last)) == []
 
 
 def test_nothing_is_moved_when_all_are_full_or_none_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_what_a_job_has_lacked_the_next_ones_get_as_far_as_the_queue_allows(
     lab.tick(1)
     assert [(each.memory, each.walltime) for each in lab.applied] == [(memory, walltime)]
     assert len(lab.said) == 1
+
+
+@pytest.mark.parametrize(("executed", "walltime"), [(1900.0, ["01:30:00"]), (900.0, [])])
+def test_a_step_for_which_a_worker_did_not_live_long_enough_gets_one_that_does(
+    executed: float, walltime: list[str]
+) -> None:
+    lab = Lab(replace(FOUR, lifetime=3300.0))
+    lab.tick(1)
+    lab.jobs.tick(Snapshot((600.0,), 1, 1, {"worker-101": 1}, {"worker-101": executed}))
+    lab.batch.said["101"] = "done"
+    lab.tick(1)
+    assert [each.walltime for each in lab.applied] == walltime
 
 
 def test_a_lost_node_changes_nothing_for_the_next_job() -> None:

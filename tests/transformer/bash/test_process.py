@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -152,3 +154,20 @@ def test_an_exit_status_that_was_taken_by_somebody_else_is_no_success(tmp_path: 
 
     code = "echo $$ > pid; echo started; until [ -e go ]; do sleep 0.01; done; exit 0"
     assert bash(code, tmp_path, on_output=steal).exit_status == 255
+
+
+def test_a_process_whose_first_thread_has_ended_is_alive_while_another_goes_on() -> None:
+    program = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1000,)).start(); "
+    program += "print('begun', flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    running = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert running.stdout is not None and running.stdout.readline() == b"begun\n"
+        deadline = time.monotonic() + 30
+        while is_running(running.pid):  # its first thread
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert process._group_alive(running.pid)
+    finally:
+        running.kill()
+        running.communicate()
+    assert not process._group_alive(running.pid)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -151,6 +153,33 @@ def test_children_of_a_killed_step_are_killed_with_it(workers, tmp_path):
     child = int(eventually(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text()))
     handle.cancel()
     eventually(lambda: not support.is_alive(child))
+
+
+def test_the_command_of_a_killed_worker_is_killed_with_all_its_processes(workers, tmp_path):
+    begun = tmp_path / "begun"
+    command = delayed(f"sleep 1000 & echo $! $$ $PPID > {begun}.new; mv {begun}.new {begun}; wait", "bash")
+    handle = command().start()
+    child, shell, parent = map(int, eventually(lambda: begun.exists() and begun.read_text()).split())
+    assert parent in workers.pids()
+    os.kill(parent, signal.SIGKILL)
+    eventually(lambda: not support.is_alive(shell) and not support.is_alive(child))
+    handle.cancel()
+
+
+def test_the_command_of_a_killed_program_is_killed_with_all_its_processes(tmp_path):
+    begun = tmp_path / "begun"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from seamless.transformer import delayed\nfrom seamless.transformer.worker import spawn\nspawn(1)\n"
+        f"delayed('sleep 1000 & echo $! $$ > {begun}.new; mv {begun}.new {begun}; wait', 'bash')().run()\n"
+    )
+    running = subprocess.Popen([sys.executable, program], env={**os.environ, "SEAMLESS_CACHE": str(tmp_path / "cache")})
+    try:
+        child, shell = map(int, eventually(lambda: begun.exists() and begun.read_text()).split())
+    finally:
+        running.kill()
+        running.wait()
+    eventually(lambda: not support.is_alive(shell) and not support.is_alive(child))
 
 
 # --- time limit and cancelation -----------------------------------------------------------------

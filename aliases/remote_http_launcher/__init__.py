@@ -1,0 +1,5 @@
+"""The reference's import path for `seamless.launcher`."""
+
+from seamless.util.aliases import install
+
+install(__name__, {"": ("seamless.launcher",)})

@@ -1,0 +1,68 @@
+"""Run the benchmarks of execution and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.execution import local, remote
+from benchmarks.services.report import Line, table
+
+GROUPS: dict[str, Callable[[Path, bool], list[Line]]] = {
+    "steps": local.steps,
+    "arrays": local.arrays,
+    "memory": local.memory,
+    "jobserver": remote.jobserver,
+    "dask": remote.dask,
+    "reference": remote.reference,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.execution",
+        description="Measure the execution of steps beside process pools, joblib, Dask and the reference, in one run.",
+        epilog="The median counts of those segments in which other programs have used under 10 % of a processor.",
+    )
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"which ones (default: all): {', '.join(GROUPS)}")
+    parser.add_argument("--quick", action="store_true", help="few steps, to see that all works")
+    parser.add_argument("--json", metavar="FILE", help="also write everything into FILE; - is standard output")
+    return parser
+
+
+def main() -> int:
+    """Return 0 if all benchmarks have run, whatever they have found."""
+    parser = build_parser()
+    options = parser.parse_args()
+    unknown = set(options.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"no such group: {', '.join(sorted(unknown))} (choose from {', '.join(GROUPS)})")
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory(prefix="seamless-execution-", dir=os.environ.get("BENCHMARK_DIR")) as directory:
+        for name in options.groups or GROUPS:
+            if sys.stderr.isatty():
+                print(f"{name} ...", file=sys.stderr)
+            place = Path(directory) / name
+            place.mkdir()
+            lines += GROUPS[name](place, options.quick)
+    if options.json != "-":
+        print(table(lines))
+    if options.json:
+        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+        text = json.dumps({"machine": machine, "lines": [line.as_dict() for line in lines]}, indent=2) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Steps on this machine: in this process and in workers, against pools of others; large arrays; flat memory."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.execution.quiet import Measured, compare
+from benchmarks.services.report import Line
+from benchmarks.workers.steps import add, first, make
+
+WORKERS = 2
+_numbers = itertools.count(1, 1_000_000)
+
+
+@contextmanager
+def spawned(workers: int) -> Iterator[None]:
+    """Have worker processes."""
+    from seamless.transformer import shutdown_workers, spawn
+
+    spawn(workers)
+    try:
+        yield
+    finally:
+        shutdown_workers()
+
+
+def all_of(count: int) -> None:
+    """Execute as many steps that nobody has executed before."""
+    from seamless.transformer import delayed, parallel
+
+    step, base = delayed(add), next(_numbers)
+    for tf in parallel(step(base + i, 1) for i in range(count)):
+        assert tf.exception is None, tf.exception
+
+
+def lines(subject: str, found: dict[str, Measured], scale: float, **goals: Any) -> list[Line]:
+    """Return a line for each rival of the first one: wall time in ms, and CPU time. `scale`: milliseconds a unit."""
+    (_, ours), *others = found.items()
+    note = "" if ours.quiet else " (disturbed)"
+    if not others:
+        return [Line(subject + note, ours.seconds * scale, "ms", **goals)]
+    made = []
+    for i, (name, theirs) in enumerate(others):
+        more = goals if i == 0 else {}
+        made.append(Line(subject + note, ours.seconds * scale, "ms", name, theirs.seconds * scale, **more))
+        if ours.cpu_seconds and theirs.cpu_seconds:
+            cpu = (ours.cpu_seconds * scale, theirs.cpu_seconds * scale)
+            made.append(Line(f"{subject}, CPU", cpu[0], "ms", name, cpu[1]))
+    return made
+
+
+def steps(place: Path, quick: bool) -> list[Line]:
+    """Measure one step at a time, and a thousand of them."""
+    from seamless.transformer import direct
+
+    count, calls, rounds = (50, 10, 1) if quick else (1000, 100, 5)
+    here = compare({"ours": lambda: all_of(count)}, rounds)
+    found = lines(f"{count} steps, in this process", here, 1e3, goal=400)
+    step = direct(add)
+
+    def calling(function: Callable[[int], object]) -> Callable[[], None]:
+        def call() -> None:
+            base = next(_numbers)
+            for i in range(calls):
+                function(base + i)
+
+        return call
+
+    with spawned(WORKERS), ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(WORKERS))
+        trips = {
+            "ours": calling(lambda i: step(i, 2)),
+            "process pool": calling(lambda i: pool.submit(add, i, 2).result()),
+        }
+        many: dict[str, Callable[[], object]] = {
+            "ours": lambda: all_of(count),
+            "process pool": lambda: list(pool.map(add, range(count), range(count))),
+        }
+        _add_joblib(many, stack, count)
+        _add_dask(trips, many, stack, calls, count)
+        found += lines("one step, 2 workers", compare(trips, rounds), 1e3 / calls, goal=0.5)
+        found += lines(f"{count} steps, 2 workers", compare(many, rounds), 1e3, goal=600, ratio_goal=3)
+    return found
+
+
+def _add_joblib(many: dict[str, Callable[[], object]], stack: ExitStack, count: int) -> None:
+    try:
+        from joblib import Parallel
+        from joblib import delayed as later
+    except ImportError:
+        return
+    parallel = stack.enter_context(Parallel(n_jobs=WORKERS))
+    many["joblib"] = lambda: parallel(later(add)(i, i) for i in range(count))
+
+
+def _add_dask(
+    trips: dict[str, Callable[[], None]],
+    many: dict[str, Callable[[], object]],
+    stack: ExitStack,
+    calls: int,
+    count: int,
+) -> None:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        return
+    cluster = stack.enter_context(LocalCluster(WORKERS, threads_per_worker=1, dashboard_address=None))
+    client = stack.enter_context(Client(cluster))
+
+    def one_by_one() -> None:
+        for i in range(calls):
+            client.submit(add, i, 2, pure=False).result()
+
+    trips["LocalCluster"] = one_by_one
+    many["LocalCluster"] = lambda: client.gather(client.map(add, range(count), range(count), pure=False))
+
+
+def arrays(place: Path, quick: bool) -> list[Line]:
+    """Measure an array on its way into a worker and out of it, against the hashing of its bytes."""
+    import numpy
+
+    from seamless.transformer import direct
+
+    size = 100_000 if quick else 20_000_000
+    takes, makes, array = direct(first), direct(make), numpy.full(size, 0.5)
+
+    def take() -> None:
+        array[0] = next(_numbers)
+        takes(array)
+
+    rivals: dict[str, Callable[[], object]] = {"take": take, "hash": lambda: hashlib.sha256(array.data).digest()}
+    with spawned(1):
+        into = compare(rivals, 1 if quick else 5)
+        out = compare({"make": lambda: makes(size, float(next(_numbers))), "hash": rivals["hash"]}, 1 if quick else 5)
+    label = f"{max(1, size * 8 // 1_000_000)} MB array"
+    return [
+        *lines(f"{label}, into a worker", into, 1e3, ratio_goal=1.3),
+        *lines(f"{label}, out of a worker", out, 1e3, ratio_goal=1.3),
+    ]
+
+
+def memory(place: Path, quick: bool) -> list[Line]:
+    """Measure how much memory grows while one `parallel` goes through many steps."""
+    from seamless.transformer import delayed, parallel
+
+    count = 200 if quick else 10_000
+    step, base, series = delayed(add), next(_numbers), []
+    with spawned(WORKERS):
+        for i, tf in enumerate(parallel(step(base + i, 1) for i in range(count))):
+            assert tf.exception is None, tf.exception
+            if (i + 1) % (count // 10) == 0:
+                series.append(_resident())
+    # What a remembered result needs is no leak: a few hundred bytes each.
+    return [Line(f"{count} steps: resident at 20 % and at the end", series[-1], "MB", "at 20 %", series[1], 1.25)]
+
+
+def _resident() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError("no VmRSS")

@@ -1,0 +1,118 @@
+"""What SLURM does to the jobs in which steps run: nodes that fail or are drained.
+
+A canceled job: tests/integration/test_dask_slurm.py; too little memory or time: tests/services/dask/test_jobs.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lab import NoLab, slurm_cluster
+
+from tests.integration.dask_place import DaskPlace
+from tests.integration.place import eventually, words_of
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(300)]
+pytest.importorskip("dask_jobqueue")
+
+QUICK = ", cores: 1, maximum_jobs: 1, partition: main, extra_dask_config: {distributed.adaptive.interval: 1s}"
+_PATIENCE = 200  # seconds for a program: it lets two minutes pass before a job begins again
+
+# A step that stays in its first job until that ends, and tells in the second one what job it is.
+STEP = """
+@delayed
+def step(mark):
+    import os, subprocess, time
+    with open(mark, "a") as f:
+        f.write(os.environ["SLURM_JOB_ID"] + "\\n")
+    if len(open(mark).readlines()) == 1:
+        {first}
+    query = ["squeue", "--noheader", "--format=%l", "--job", os.environ["SLURM_JOB_ID"]]
+    return subprocess.check_output(query, text=True).strip()
+
+tf = step({mark!r})
+tf.compute()
+print(tf.value if tf.exception is None else tf.exception)
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[dict[str, str] | str]:
+    """The variables of a SLURM cluster, or why there is none."""
+    try:
+        with slurm_cluster() as variables:
+            yield variables
+    except NoLab as exc:
+        yield str(exc)
+
+
+@pytest.fixture
+def place(tmp_path: Path, slurm: dict[str, str] | str, require: Callable[[object, str], None]) -> Iterator[DaskPlace]:
+    """A place whose steps run in one job at a time."""
+    require(isinstance(slurm, dict), str(slurm))
+    assert isinstance(slurm, dict)
+    place = DaskPlace(tmp_path / "place", kind="slurm", queue=QUICK, **slurm)
+    yield place
+    node(place, "resume")
+    wrappers = place.pids("daskserver")
+    for pid in wrappers:
+        os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not any(words_of(pid) for pid in wrappers))
+    place.kill()
+    eventually(lambda: command(place, "squeue", "--noheader") == "")
+
+
+def command(place: DaskPlace, *words: str) -> str:
+    done = subprocess.run(words, env=place.environment(), capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.strip()
+
+
+def node(place: DaskPlace, state: str) -> None:
+    """Have the only node be in a state: down, drain, or in service again."""
+    name = command(place, "sinfo", "--noheader", "--format=%n")
+    words = ["scontrol", "update", f"nodename={name}", f"state={state}", "reason=test"]
+    subprocess.run(words, env=place.environment(), capture_output=True, timeout=30, check=state != "resume")
+
+
+def begun(place: DaskPlace, tmp_path: Path, first: str) -> tuple[subprocess.Popen[str], Path]:
+    """Begin a program with the step; return it when the step is under way in its first job."""
+    mark = tmp_path / "mark"
+    program = place.program(STEP.replace("{first}", first).replace("{mark!r}", repr(str(mark))))
+    running = place.start(sys.executable, program)
+    eventually(lambda: mark.exists() and mark.read_text())
+    return running, mark
+
+
+def ended(running: subprocess.Popen[str]) -> str:
+    """Return what the program prints in the end."""
+    try:
+        out, err = running.communicate(timeout=_PATIENCE)
+    finally:
+        running.kill()
+        running.communicate()
+    assert running.returncode == 0, err
+    return out.strip()
+
+
+def test_a_step_whose_node_fails_is_executed_again_when_there_is_one(place: DaskPlace, tmp_path: Path) -> None:
+    running, mark = begun(place, tmp_path, "time.sleep(1000)")
+    node(place, "down")
+    eventually(lambda: command(place, "squeue", "--noheader", "--states=running") == "")
+    node(place, "resume")
+    assert ended(running) == "20:00"
+    assert len(mark.read_text().splitlines()) == 2
+
+
+def test_a_step_on_a_node_that_is_drained_ends_there(place: DaskPlace, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    running, mark = begun(place, tmp_path, f"while not os.path.exists({str(go)!r}): time.sleep(0.01)")
+    node(place, "drain")
+    go.touch()
+    assert ended(running) == "20:00"
+    assert len(mark.read_text().splitlines()) == 1
