@@ -38,7 +38,7 @@ benchmarks:
 
 docs:
 	scripts/make_venv.sh --editable build/docs-venv docs
-	build/docs-venv/bin/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/python -m mkdocs build --quiet --strict
 
 clean:
 	rm -rf .demo .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

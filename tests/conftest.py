@@ -24,9 +24,12 @@ FOREIGN_VARIABLES = ("SEAMLESS_", "CONDA_", "XDG_", "NO_COLOR", "PYTHONWARNINGS"
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C work in the programs of the tests: who is run in the background of a shell hands on an ignored one."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let signals work in the programs of the tests: the background of a shell, or nohup, hands on ignored ones."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -78,6 +78,7 @@ ELSEWHERE = {
     "rhl-verify-port": "tests/launcher/helpers/test_probes.py",
     "seamless-cancel": "tests/cli/test_cancel.py",
     "seamless-dask-wrapper": "tests/services/dask/test_jobs.py",
+    "seamless-dashboard": "tests/insight/dashboard/test_dashboard.py",
     "seamless-database": "tests/services/database/test_server.py",
     "seamless-database-check": "tests/services/database/test_check.py",
     "seamless-doctor": "tests/cli/doctor/test_doctor.py",
