@@ -176,12 +176,14 @@ def _lifetime(read: _Reader, stagger: str, maximum: int) -> float | None:
         return None
     else:
         lifetime = end - staggering - _MARGIN
+    if maximum == 1:
+        return None
     if lifetime <= 0:
         raise UsageError(
             f"parameters: the lifetime of workers is {lifetime:g} s: walltime ({walltime}) must be longer than "
             f"lifetime-stagger ({stagger}) and one minute more, or set 'lifetime'"
         )
-    return None if maximum == 1 else lifetime
+    return lifetime
 
 
 def _ports(value: Any) -> tuple[int, int] | None:

@@ -48,6 +48,8 @@ def test_threads_and_processes_follow_the_kind_of_queue(changes: dict[str, Any],
 
 def test_a_single_job_is_not_replaced_and_so_has_no_lifetime() -> None:
     assert parse(maximum_jobs=1).lifetime is None
+    # So its walltime may also be too short for workers that are replaced.
+    assert parse(maximum_jobs=1, walltime="00:01:00").lifetime is None
 
 
 @pytest.mark.parametrize(
