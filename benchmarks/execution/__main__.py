@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.execution import local, remote
-from benchmarks.services.report import Line, table
+from benchmarks.services.report import Line, publish
 
 GROUPS: dict[str, Callable[[Path, bool], list[Line]]] = {
     "steps": local.steps,
@@ -52,15 +50,7 @@ def main() -> int:
             place = Path(directory) / name
             place.mkdir()
             lines += GROUPS[name](place, options.quick)
-    if options.json != "-":
-        print(table(lines))
-    if options.json:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        text = json.dumps({"machine": machine, "lines": [line.as_dict() for line in lines]}, indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    publish(lines, options.json)
     return 0
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.launcher.cases import Situation, measure
-from benchmarks.services.report import table
+from benchmarks.services.report import publish
 from tests.helpers.sshd import missing, new_sshd, signal_quietly, tunnels
 
 
@@ -47,15 +45,7 @@ def main() -> int:
             for pid in tunnels(home):
                 signal_quietly(pid, signal.SIGTERM)
             server.close()
-    if options.json != "-":
-        print(table(lines))
-    if options.json:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        text = json.dumps({"machine": machine, "lines": [line.as_dict() for line in lines]}, indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    publish(lines, options.json)
     return 0
 
 

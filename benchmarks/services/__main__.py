@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.services import buffers, results, steps
-from benchmarks.services.report import Line, table
+from benchmarks.services.report import Line, publish
 from benchmarks.services.servers import Rivals, find_rivals
 
 Run = Callable[[Path, bool, Rivals], list[Line]]
@@ -54,17 +52,7 @@ def main() -> int:
             place = Path(directory) / name
             place.mkdir()
             lines += GROUPS[name](place, options.quick, rivals)
-    if options.json != "-":
-        print(table(lines))
-        print("".join(f"{missing}\n" for missing in rivals.missing), end="")
-    if options.json:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        result = {"machine": machine, "missing": rivals.missing, "lines": [line.as_dict() for line in lines]}
-        text = json.dumps(result, indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    publish(lines, options.json, rivals.missing)
     return 0
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import platform
 import statistics
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 LESS_IS_BETTER = frozenset({"ms", "MB", "logins"})
@@ -81,6 +86,22 @@ def table(lines: list[Line]) -> str:
         for row in cells
     ]
     return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+
+
+def publish(lines: list[Line], json_file: str | None, missing: list[str] | None = None) -> None:
+    """Print the table, and what could not be measured; also write all of it as JSON, into a file or ("-") instead."""
+    if json_file != "-":
+        print(table(lines))
+        print("".join(f"{each}\n" for each in missing or []), end="")
+    if json_file:
+        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+        found = {} if missing is None else {"missing": missing}
+        result = {"machine": machine, **found, "lines": [line.as_dict() for line in lines]}
+        text = json.dumps(result, indent=2) + "\n"
+        if json_file == "-":
+            sys.stdout.write(text)
+        else:
+            Path(json_file).write_text(text, encoding="utf-8")
 
 
 def medians(rivals: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:

@@ -145,11 +145,7 @@ class Jobs:
         lasted = self._now() - self._seen.get(name, self._now())
         if state == "done" and self._was_too_short(name):
             state = "walltime"
-        if lasted < _SETTLED_SECONDS and state in (
-            "failed",
-            "done",
-            "unknown",
-        ):
+        if lasted < _SETTLED_SECONDS and state in ("failed", "done", "unknown"):
             self._barren += 1
         changed, text = next_limits(self.parameters, state, self._queue_limits() if state != "done" else Limits())
         if text:
