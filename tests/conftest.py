@@ -130,3 +130,23 @@ def changed_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
         else:
             environment[name] = value
     return environment
+
+
+@pytest.fixture(scope="module")
+def slurm_cluster() -> Iterator[dict[str, str] | str]:
+    """The variables of a SLURM cluster of this machine, or why there is none."""
+    import lab
+
+    try:
+        with lab.slurm_cluster() as variables:
+            yield variables
+    except lab.NoLab as exc:
+        yield str(exc)
+
+
+@pytest.fixture
+def slurm(slurm_cluster: dict[str, str] | str, require: Callable[[object, str], None]) -> dict[str, str]:
+    """The variables of that cluster; without one the test is skipped, or fails."""
+    require(isinstance(slurm_cluster, dict), str(slurm_cluster))
+    assert isinstance(slurm_cluster, dict)
+    return slurm_cluster

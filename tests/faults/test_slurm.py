@@ -5,18 +5,15 @@ A canceled job: tests/integration/test_dask_slurm.py; too little memory or time:
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import NoLab, slurm_cluster
 
-from tests.integration.dask_place import DaskPlace
-from tests.integration.place import eventually, words_of
+from tests.integration.dask_place import DaskPlace, end
+from tests.integration.place import eventually
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(300)]
 pytest.importorskip("dask_jobqueue")
@@ -42,29 +39,13 @@ print(tf.value if tf.exception is None else tf.exception)
 """
 
 
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[dict[str, str] | str]:
-    """The variables of a SLURM cluster, or why there is none."""
-    try:
-        with slurm_cluster() as variables:
-            yield variables
-    except NoLab as exc:
-        yield str(exc)
-
-
 @pytest.fixture
-def place(tmp_path: Path, slurm: dict[str, str] | str, require: Callable[[object, str], None]) -> Iterator[DaskPlace]:
+def place(tmp_path: Path, slurm: dict[str, str]) -> Iterator[DaskPlace]:
     """A place whose steps run in one job at a time."""
-    require(isinstance(slurm, dict), str(slurm))
-    assert isinstance(slurm, dict)
     place = DaskPlace(tmp_path / "place", kind="slurm", queue=QUICK, **slurm)
     yield place
     node(place, "resume")
-    wrappers = place.pids("daskserver")
-    for pid in wrappers:
-        os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not any(words_of(pid) for pid in wrappers))
-    place.kill()
+    end(place)
     eventually(lambda: command(place, "squeue", "--noheader") == "")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab import NoLab, slurm_cluster
 
 from tests.docs.conftest import run_page as run_page
 from tests.images.support import COMMANDS, IMAGES, ROOT, SERVICES, Images, Inhabitant
@@ -224,34 +223,15 @@ def test_an_instance_serves_until_it_is_stopped(images: Images, tmp_path: Path) 
 # --- submissions from inside ----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[dict[str, str] | str]:
-    """The variables of a SLURM cluster of this machine, or why there is none."""
-    try:
-        with slurm_cluster() as variables:
-            yield variables
-    except NoLab as exc:
-        yield str(exc)
-
-
-@pytest.fixture
-def slurm(
-    cluster: dict[str, str] | str, require: Callable[[object, str], None], monkeypatch: pytest.MonkeyPatch
-) -> dict[str, str]:
-    """The variables of that cluster, which are set."""
-    require(isinstance(cluster, dict), str(cluster))
-    assert isinstance(cluster, dict)
-    for name, value in cluster.items():
-        monkeypatch.setenv(name, value)
-    return cluster
-
-
 @pytest.mark.slurm
-@pytest.mark.usefixtures("slurm")
-def test_a_program_in_an_image_submits_to_the_batch_system_outside(images: Images, tmp_path: Path) -> None:
+def test_a_program_in_an_image_submits_to_the_batch_system_outside(
+    images: Images, tmp_path: Path, slurm: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from seamless.launcher.configuration import Configuration
     from seamless.launcher.images import container_argv
 
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
     script = tmp_path / "job.sh"
     script.write_text("#!/bin/sh\ntest -e /opt/seamless || echo outside in $SLURM_JOB_ID > result\n")
     launch = {

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import NoLab, slurm_cluster
 
 from tests.integration.dask_place import DaskPlace, end
 from tests.integration.place import eventually
@@ -22,21 +21,9 @@ QUICK = (
 )
 
 
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[dict[str, str] | str]:
-    """The variables of a SLURM cluster, or why there is none."""
-    try:
-        with slurm_cluster() as variables:
-            yield variables
-    except NoLab as exc:
-        yield str(exc)
-
-
 @pytest.fixture
-def place(tmp_path: Path, slurm: dict[str, str] | str, require: Callable[[object, str], None]) -> Iterator[DaskPlace]:
+def place(tmp_path: Path, slurm: dict[str, str]) -> Iterator[DaskPlace]:
     """A place whose steps run in jobs."""
-    require(isinstance(slurm, dict), str(slurm))
-    assert isinstance(slurm, dict)
     place = DaskPlace(tmp_path / "place", kind="slurm", queue=QUICK, **slurm)
     yield place
     end(place)
