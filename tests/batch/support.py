@@ -12,16 +12,25 @@ DEADLINE = 240.0
 class Steps:
     """The file `commands.txt` with `number` command lines; `seconds` is how long each takes.
 
+    `free`: the lines after so many do not end before `open_gate`: jobs that are ended earlier are never done.
     `options`: those of seamless-run that tell the lines where to note things.
     """
 
-    def __init__(self, work: Path, number: int, seconds: float):
-        self.work, self.number, self.log = work, number, work / "log"
+    def __init__(self, work: Path, number: int, seconds: float, *, free: int | None = None):
+        self.work, self.number, self.log, self.gate = work, number, work / "log", work / "gate"
         self.log.touch()
         self.log.chmod(0o666)
-        self.options = ["--metavar", f"LOG={self.log}"]
-        lines = [f'(echo {n} >> "$LOG"); sleep {seconds}; echo result {n}' for n in range(1, number + 1)]
+        self.options = ["--metavar", f"LOG={self.log}", "--metavar", f"GATE={self.gate}"]
+        wait = 'until [ -e "$GATE" ]; do sleep 0.2; done; '
+        lines = [
+            f'(echo {n} >> "$LOG"); sleep {seconds}; {wait if free is not None and n > free else ""}echo result {n}'
+            for n in range(1, number + 1)
+        ]
         (work / "commands.txt").write_text("".join(f"{text}\n" for text in lines))
+
+    def open_gate(self) -> None:
+        """Let the lines end that wait."""
+        self.gate.touch()
 
     @property
     def executed(self) -> Counter[int]:
@@ -35,7 +44,8 @@ class Steps:
 
     def check(self, pattern: str, finished: set[int]) -> None:
         """Check that all are done, those that had finished once, and no other more than twice."""
-        assert self.delivered(pattern) == set(range(1, self.number + 1))
+        shown = "\n".join(f"{path}: {path.read_text()}" for path in self.work.glob(pattern))
+        assert self.delivered(pattern) == set(range(1, self.number + 1)), shown
         twice = {n for n, times in self.executed.items() if times > 1}
-        assert twice & finished == set()
-        assert max(self.executed.values()) <= 2
+        assert twice & finished == set(), shown
+        assert max(self.executed.values()) <= 2, self.executed

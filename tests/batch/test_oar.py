@@ -42,7 +42,7 @@ def test_a_step_is_executed_by_a_job_with_the_variables_that_it_is_given(oar: Oa
 
 
 def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finished(oar: Oar) -> None:
-    steps = Steps(oar.work, 6, 0.5)
+    steps = Steps(oar.work, 6, 0.1, free=3)
     array = oar.shared("array.sh")
     words = [
         "--array",
@@ -60,6 +60,7 @@ def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finishe
     oar.run("oardel", *jobs)
     finish(oar, jobs)
     finished = steps.delivered("out.*")
+    steps.open_gate()
     finish(oar, oar.submit(*words))
     steps.check("out.*", finished)
 
@@ -78,7 +79,7 @@ def test_two_arrays_with_the_same_steps_share_one_cache_and_execute_each_step_on
 
 
 def test_a_pilot_works_through_a_file_and_leaves_when_it_is_told(oar: Oar) -> None:
-    steps = Steps(oar.work, 8, 0.5)
+    steps = Steps(oar.work, 8, 0.1, free=4)
     pilot = oar.shared("pilot.sh")
     words = [
         "-O",
@@ -96,6 +97,7 @@ def test_a_pilot_works_through_a_file_and_leaves_when_it_is_told(oar: Oar) -> No
     finish(oar, jobs)
     finished = steps.delivered("out.*")
     assert len(finished) < 8
+    steps.open_gate()
     finish(oar, oar.submit(*words))
     steps.check("out.*", finished)
 
