@@ -14,6 +14,7 @@ from seamless.insight.differences import Read
 from seamless.insight.place import Place, connect, rows
 from seamless.insight.relatives import LONGEST, Relative, nearest, read_limited
 from seamless.insight.sidecar import Sidecar
+from seamless.stores.values import sound_json
 
 _SHORT_VALUE = 60  # bytes of a value that is shown
 
@@ -108,10 +109,11 @@ def _known(place: Place, checksum: str) -> _Known:
     known = _Known(None, None, [])
     key = (checksum,)
     with connect(place) as database:
-        for (result,) in rows(database, "SELECT result FROM transformation WHERE checksum = ?", key):
+        query = "SELECT result FROM transformation WHERE checksum = ?"
+        for (result,) in rows(database, query, key, checksums=slice(1)):
             known.result = result
         for (text,) in rows(database, "SELECT metadata FROM meta_data WHERE checksum = ?", key):
-            known.record = json.loads(text) or None
+            known.record = sound_json(text, dict, "meta_data.metadata") or None
         query = "SELECT result, deleted_at, client FROM transformation_deletion WHERE checksum = ? ORDER BY id"
         for result, when, client in rows(database, query, key):
             known.reasons.append((_epoch(when), f"the result {_short(result)} was forgotten by {client}"))
@@ -159,7 +161,7 @@ def _epoch(text: str) -> float:
 
     try:
         return float(timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
-    except ValueError:
+    except (ValueError, TypeError):
         return 0.0
 
 
@@ -185,4 +187,4 @@ def _text(data: bytes | None, whole: bool) -> str | None:
 
 
 def _short(checksum: str | None) -> str:
-    return f"{(checksum or '?')[:12]}.."
+    return f"{str(checksum or '?')[:12]}.."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,8 @@ from seamless.stores.directory import BufferDirectory
 from seamless.stores.embedded import DATABASE
 from seamless.stores.layout import MARKER
 
+_CHECKSUM = re.compile("[0-9a-f]{64}").fullmatch
+_BOTH = slice(2)  # columns
 _BUSY = 30.0  # seconds to wait for writers
 
 
@@ -82,10 +85,17 @@ def connect(place: Place) -> closing[sqlite3.Connection]:
     return closing(connection)
 
 
-def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query; none where the table does not exist yet. Raises StoreError."""
+def rows(
+    connection: sqlite3.Connection, query: str, values: tuple[object, ...] = (), *, checksums: slice = slice(0)
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query; none where the table does not exist yet. Raises StoreError.
+
+    `checksums`: the columns that hold checksums; a row in which others have left something else is left out.
+    """
     try:
-        yield from connection.execute(query, values)
+        for row in connection.execute(query, values):
+            if all(isinstance(name, str) and _CHECKSUM(name) for name in row[checksums]):
+                yield row
     except sqlite3.Error as exc:
         if "no such table" not in str(exc):
             raise StoreError(f"cannot read the database: {exc}") from exc
@@ -94,7 +104,7 @@ def rows(connection: sqlite3.Connection, query: str, values: tuple[object, ...] 
 def all_results(place: Place) -> dict[str, str]:
     """Return the result (hex) of every transformation (hex) that has one."""
     with connect(place) as connection:
-        return dict(rows(connection, "SELECT checksum, result FROM transformation"))
+        return dict(rows(connection, "SELECT checksum, result FROM transformation", checksums=_BOTH))
 
 
 def irreproducible_steps(place: Place) -> set[str]:
@@ -102,7 +112,8 @@ def irreproducible_steps(place: Place) -> set[str]:
     found: set[str] = set()
     with connect(place) as connection:
         for table in ("irreproducible_transformation", "transformation_conflict"):
-            found.update(name for (name,) in rows(connection, f"SELECT DISTINCT checksum FROM {table}"))
+            query = f"SELECT DISTINCT checksum FROM {table}"
+            found.update(name for (name,) in rows(connection, query, checksums=_BOTH))
     return found
 
 
@@ -118,7 +129,7 @@ def registered_results(place: Place) -> list[tuple[str, str, bool]]:
     found: set[tuple[str, str]] = set()
     with connect(place) as connection:
         for table in ("irreproducible_transformation", "transformation_conflict"):
-            found.update(rows(connection, query.format(table, table)))
-        known: dict[str, str] = dict(rows(connection, "SELECT checksum, result FROM transformation"))
+            found.update(rows(connection, query.format(table, table), checksums=_BOTH))
+        known: dict[str, str] = dict(rows(connection, "SELECT checksum, result FROM transformation", checksums=_BOTH))
     listed = [(step, result, known.get(step) == result) for step, result in found]
     return sorted(listed, key=lambda entry: (entry[0], not entry[2], entry[1]))

@@ -72,7 +72,7 @@ def _results(sidecar: Sidecar, names: list[str]) -> dict[str, str]:
         return {}
     query = f"SELECT checksum, result FROM transformation WHERE checksum IN ({','.join('?' * len(names))})"
     with connect(sidecar.place) as database:
-        return dict(rows(database, query, tuple(names)))
+        return dict(rows(database, query, tuple(names), checksums=slice(2)))
 
 
 def read_limited(buffers: BufferDirectory, checksum: str, limit: int) -> bytes | None:

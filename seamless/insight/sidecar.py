@@ -22,6 +22,7 @@ NAME = "seamless-insight.db"
 _VERSION = "1"
 _BATCH = 10_000
 _CACHE = 64_000  # kB of pages: a new index is written in the order of its checksums, not of its pages
+_NAMES = slice(1, 3)  # the columns after the row number
 _FEATURE_LIMIT = 20_000  # steps that are looked at for one feature, the latest first
 _GIVING_LIMIT = 10  # steps that are named as the origin of a buffer
 _TABLES = """
@@ -104,7 +105,8 @@ class Sidecar:
         """Return the transformations (hex) that are known to give a buffer (hex), as their result or a part of it."""
         with connect(self.place) as database:
             query = "SELECT checksum FROM rev_transformation WHERE result = ? ORDER BY id DESC LIMIT ?"
-            found = [name for (name,) in rows(database, query, (checksum, _GIVING_LIMIT))]
+            values = (checksum, _GIVING_LIMIT)
+            found = [name for (name,) in rows(database, query, values, checksums=slice(1))]
         query = "SELECT step FROM part WHERE checksum = ? LIMIT ?"
         parts = self._connection.execute(query, (bytes.fromhex(checksum), _GIVING_LIMIT))
         return list(dict.fromkeys([*found, *(step.hex() for (step,) in parts)]))
@@ -183,10 +185,11 @@ class Sidecar:
             if name and same != (name,):
                 # That row has gone, so its number may have been used again: whatever is not indexed is new.
                 known = {checksum.hex() for (checksum,) in self._connection.execute("SELECT checksum FROM step")}
-                every = rows(database, "SELECT rowid, checksum, result FROM transformation ORDER BY rowid")
+                query = "SELECT rowid, checksum, result FROM transformation ORDER BY rowid"
+                every = rows(database, query, checksums=_NAMES)
                 return [(r, c, result) for r, c, result in every if c not in known]
             query = "SELECT rowid, checksum, result FROM transformation WHERE rowid > ? ORDER BY rowid"
-            return list(rows(database, query, (int(row),)))
+            return list(rows(database, query, (int(row),), checksums=_NAMES))
 
     def _set_last(self, row: int, name: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO fact VALUES ('last', ?)", (f"{row} {name}",))

@@ -154,6 +154,23 @@ def set_record(transformation: Checksum, result: Checksum, record: dict[str, Any
     return _put(_written, type="metadata", checksum=transformation.hex(), result=result.hex(), value=record)
 
 
+def keep(transformation: Checksum, result: Checksum, record: dict[str, Any]) -> Call:
+    """Keep a result and its record; False, and nothing is kept, if the server has something else.
+
+    None if it has kept them, but does not tell whether that ends the claim.
+    """
+    return _put(
+        _kept_both, type="metadata", checksum=transformation.hex(), result=result.hex(), value=record, told=True
+    )
+
+
+def _kept_both(got: Answer) -> bool | None:
+    if got.status == 409:
+        return False
+    _done(got)
+    return True if got.text == "KEPT" else None
+
+
 def contest(transformation: Checksum, result: Checksum) -> Call:
     """Say that a result could not be reproduced."""
     return _put(_done, type="irreproducible", checksum=transformation.hex(), result=result.hex())
@@ -228,6 +245,21 @@ def set_bucket_probe(
     """Keep a probe."""
     more = {"bucket_checksum": bucket_checksum.hex(), "captured_at": captured_at, "freshness_tokens": freshness_tokens}
     return _put(_done, type="bucket_probe", bucket_kind=bucket_kind, label=label, **more)
+
+
+# --- what people look at ----------------------------------------------------------------------
+
+
+def note_failure(
+    transformation: Checksum, *, error: str, stderr: str, exit_status: int | None, command: str, host: str, pid: int
+) -> Call:
+    """Have a failure noted; False if the server does not do that, as the reference."""
+    value = {"error": error, "stderr": stderr, "exit_status": exit_status, "command": command, "host": host, "pid": pid}
+    return _put(_noted, type="failure", checksum=transformation.hex(), value=value)
+
+
+def _noted(got: Answer) -> bool:
+    return False if got.status == 400 else _done(got)
 
 
 # --- claims -----------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 
 from seamless.checksum import Checksum
+from seamless.errors import StoreError
 from seamless.remote import database_calls as calls
 from seamless.remote.client import Client
 from seamless.remote.errors import RemoteError
 from seamless.remote.settings import database_max_inflight, is_on
+from seamless.util.together import Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from seamless.remote.claims import RemoteClaims
 
 _BATCH = 1000  # requests in one
+_GATHERED = 200  # requests of several threads in one
+_LOOKUPS = 2  # of gathered requests under way
+_PATIENCE = 5.0  # seconds for a request that may as well fail
 
 
 class DatabaseClient(Client):
@@ -39,6 +45,10 @@ class DatabaseClient(Client):
         super()._renew_locks()
         limit = database_max_inflight()
         self._slots = threading.BoundedSemaphore(limit) if limit else None
+        # Their items name the client, so that it is not part of a cycle.
+        self._lookups = Together(_perform, most=_GATHERED, rounds=_LOOKUPS)
+        self._keeping = Together(_perform, most=_GATHERED)
+        self._claiming = Together(_claim, most=_GATHERED, rounds=_LOOKUPS)
         self._claims: RemoteClaims | None = None
 
     def _slot(self) -> AbstractContextManager[Any]:
@@ -57,8 +67,9 @@ class DatabaseClient(Client):
     # --- results ------------------------------------------------------------------------------
 
     def get_result(self, transformation: Checksum) -> Checksum | None:
-        """Return the result, or None if there is none."""
-        result: Checksum | None = self.perform(calls.get_result(transformation))
+        """Return the result, or None if there is none. Threads that ask at the same time share requests."""
+        call = calls.get_result(transformation)
+        result: Checksum | None = self._lookups.do((self, call)) if self._batches else self.perform(call)
         return result
 
     def get_results(self, transformations: Sequence[Checksum]) -> list[Checksum | None]:
@@ -121,6 +132,22 @@ class DatabaseClient(Client):
         check_record(record, transformation.hex(), result.hex())
         written: bool = self.perform(calls.set_record(transformation, result, record))
         return written
+
+    def keep(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
+        """Keep result and record, in one request, which threads share that come at the same time.
+
+        False, and nothing is kept, if another result or record is stored, or the result has been contested. Raises
+        MalformedValueError for a record that is not one of this transformation and result.
+        """
+        from seamless.stores.records import check_record
+
+        self.must_be_writable()
+        check_record(record, transformation.hex(), result.hex())
+        call = calls.keep(transformation, result, record)
+        kept: bool | None = self._keeping.do((self, call)) if self._batches else self.perform(call)
+        if kept and self._claims is not None:
+            self._claims.settled([(transformation, result)])
+        return kept is not False
 
     def contest(self, transformation: Checksum, result: Checksum) -> None:
         """Say that `result` could not be reproduced: it and its record move to the irreproducible ones.
@@ -204,6 +231,32 @@ class DatabaseClient(Client):
         self.must_be_writable()
         self.perform(calls.set_bucket_probe(bucket_kind, label, bucket_checksum, captured_at, freshness_tokens))
 
+    # --- what people look at ------------------------------------------------------------------
+
+    def note_failure(
+        self, transformation: Checksum, *, error: str, stderr: bytes, exit_status: int | None, command: str
+    ) -> None:
+        """Have the server note a failure, as far as that is possible: nothing depends on it."""
+        from seamless.stores.failures import TAIL
+
+        if not self.writable:
+            return
+        call = calls.note_failure(
+            transformation,
+            error=error[-TAIL:],
+            stderr=stderr[-TAIL:].decode(errors="replace"),
+            exit_status=exit_status,
+            command=command[:TAIL],
+            host=os.uname().nodename,
+            pid=os.getpid(),
+        )
+        try:
+            self.perform_once(call, _PATIENCE)
+        except StoreError as exc:
+            import logging
+
+            logging.getLogger(__name__).info("the failure of %s is not noted: %s", transformation, exc)
+
     # --- claims -------------------------------------------------------------------------------
 
     def claim(self, transformation: Checksum) -> AbstractContextManager[Any]:
@@ -222,6 +275,13 @@ class DatabaseClient(Client):
         Gives the result, and claims nothing, if it is known and `accepts` finds it good; else gives None.
         """
         return self._held_claims().hold_unless(self, transformation, accepts)
+
+    def claim_once(self, call: calls.Call) -> tuple[bool, Checksum | None]:
+        """Perform a call of `calls.claim` that does not wait; threads that come at the same time share requests."""
+        standing: tuple[bool, Checksum | None] = (
+            self._claiming.do((self, call)) if self._batches else self.perform(call)
+        )
+        return standing
 
     def _held_claims(self) -> RemoteClaims:
         claims = self._claims
@@ -242,3 +302,19 @@ class DatabaseClient(Client):
             except calls.NoBatchError:
                 self._batches = False
         return results + [self.perform(call) for call in members[len(results) :]]
+
+
+def _perform(items: list[tuple[DatabaseClient, calls.Call]]) -> list[Any]:
+    """Perform calls of several threads."""
+    return items[0][0]._together([call for _, call in items])
+
+
+def _claim(items: list[tuple[DatabaseClient, calls.Call]]) -> list[Any]:
+    """Perform claims; one after the other if the server takes none in batches."""
+    client, members = items[0][0], [call for _, call in items]
+    try:
+        return client._together(members)
+    except calls.NoClaimsError:
+        if len(members) == 1:
+            raise
+        return [client.perform(call) for call in members]

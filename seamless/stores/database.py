@@ -18,14 +18,18 @@ from seamless.stores.claims import FileClaims
 from seamless.stores.connection import Database, absent_table, rows
 from seamless.stores.errors import ConflictError, UnknownResultError
 from seamless.stores.facts import BufferFacts
+from seamless.stores.values import sound_checksum, sound_checksums, sound_json
 from seamless.util.whoami import user_at_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from sqlite3 import Connection
 
+    from seamless.stores.keeping import Keeping
+
 T = TypeVar("T")
 
+_RESULT = "transformation.result"
 _QUERY_BATCH, _INSERT_BATCH = 512, 256  # powers of 2; SQLite before 3.32 allows 999 variables
 
 
@@ -41,6 +45,7 @@ class ResultDatabase(BufferFacts):
         self.name = self._database.path
         self.writable = self._database.writable
         self._claims = FileClaims(os.path.dirname(self.name), writable=self.writable)
+        self._keeping: Keeping | None = None
 
     def __repr__(self) -> str:
         return f"ResultDatabase({self.name!r}, writable={self.writable})"
@@ -57,14 +62,14 @@ class ResultDatabase(BufferFacts):
         found = self._read(
             lambda c: c.execute("SELECT result FROM transformation WHERE checksum = ?", key).fetchone(), None
         )
-        return None if found is None else Checksum(found[0])
+        return None if found is None else sound_checksum(found[0], _RESULT)
 
     def get_results(self, transformations: Sequence[Checksum]) -> list[Checksum | None]:
         """Return the result of each transformation, or None."""
         names = [t.hex() for t in transformations]
         nothing: dict[str, str] = {}
         results = self._read(lambda c: _results(c, names), nothing)
-        return [Checksum(results[name]) if name in results else None for name in names]
+        return [sound_checksum(results[name], _RESULT) if name in results else None for name in names]
 
     def set_result(self, transformation: Checksum, result: Checksum) -> bool:
         """Keep the result; True if it is now, or was already, the stored one.
@@ -107,7 +112,7 @@ class ResultDatabase(BufferFacts):
         """Return the transformations known to give `result`, in the order in which they became known."""
         query = "SELECT checksum FROM rev_transformation WHERE result = ? ORDER BY id"
         found: list[tuple[str]] = self._read(lambda c: rows(c, query, [result.hex()]), [])
-        return [Checksum(name) for name in dict.fromkeys(name for (name,) in found)]
+        return list(dict.fromkeys(sound_checksums(found, "rev_transformation.checksum")))
 
     def add_reverse(self, transformation: Checksum, parts: Iterable[Checksum]) -> None:
         """Note that `transformation` gives these buffers as parts of its result: `get_transformations` finds it."""
@@ -123,13 +128,14 @@ class ResultDatabase(BufferFacts):
         """Return the results that were refused because another one was stored."""
         query = "SELECT result FROM transformation_conflict WHERE checksum = ? ORDER BY seen_at"
         found: list[tuple[str]] = self._read(lambda c: rows(c, query, [transformation.hex()]), [])
-        return [Checksum(name) for (name,) in found]
+        return sound_checksums(found, "transformation_conflict.result")
 
     def get_deletions(self, transformation: Checksum) -> list[dict[str, str]]:
         """Return the results that were deleted: `result` (hex), `deleted_at` (UTC), `client`; the oldest first."""
         query = "SELECT result, deleted_at, client FROM transformation_deletion WHERE checksum = ? ORDER BY id"
         found: list[tuple[str, str, str]] = self._read(lambda c: rows(c, query, [transformation.hex()]), [])
-        return [{"result": result, "deleted_at": when, "client": client} for result, when, client in found]
+        texts = [row for row in found if all(isinstance(value, str) for value in row)]
+        return [{"result": result, "deleted_at": when, "client": client} for result, when, client in texts]
 
     # --- records -----------------------------------------------------------------------------
 
@@ -137,7 +143,7 @@ class ResultDatabase(BufferFacts):
         """Return the record of the computation of the stored result, or None."""
         query = "SELECT metadata FROM meta_data WHERE checksum = ?"
         found = self._read(lambda c: c.execute(query, [transformation.hex()]).fetchone(), None)
-        return None if found is None else records.record_value(found[0])
+        return None if found is None else sound_json(found[0], dict, "meta_data.metadata")
 
     def set_record(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
         """Keep the record, and the result if it is not yet known; False if there is a different record already.
@@ -152,10 +158,10 @@ class ResultDatabase(BufferFacts):
         def write(connection: Connection) -> bool:
             if rows(connection, "SELECT 1 FROM irreproducible_transformation WHERE checksum = ? LIMIT 1", [name]):
                 raise ConflictError(records.IRREPRODUCIBLE)
-            stored = _result(connection, name)
+            stored = _sound_result(connection, name)
             if stored not in (None, value):
                 raise ConflictError(records.OTHER_RESULT)
-            present = _record(connection, name)
+            present = _sound_record(connection, name)
             if present is not None and present[0] != value:
                 raise ConflictError(records.OTHER_RECORD_RESULT)
             if present is not None and records.record_value(present[1]) != records.record_value(text):
@@ -172,6 +178,17 @@ class ResultDatabase(BufferFacts):
 
         return self._database.transaction(write)
 
+    def keep(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
+        """Keep a new result and its record, in one transaction, which threads share that come at the same time.
+
+        False, and nothing is kept, if anything about the transformation is stored already, or it is no proper record.
+        """
+        if self._keeping is None:
+            from seamless.stores.keeping import Keeping
+
+            self._keeping = Keeping(self._database)
+        return self._keeping.keep(transformation, result, record)
+
     def contest(self, transformation: Checksum, result: Checksum) -> None:
         """Say that `result` could not be reproduced: it and its record move to the irreproducible ones.
 
@@ -181,10 +198,10 @@ class ResultDatabase(BufferFacts):
         name, value = transformation.hex(), result.hex()
 
         def write(connection: Connection) -> None:
-            stored = _result(connection, name)
+            stored = _sound_result(connection, name)
             if stored not in (None, value):
                 raise UnknownResultError(records.NOT_CONTESTED_RESULT)
-            present = _record(connection, name)
+            present = _sound_record(connection, name)
             if present is not None and present[0] != value:
                 raise ConflictError(records.NOT_CONTESTED_RECORD)
             known = rows(
@@ -210,7 +227,11 @@ class ResultDatabase(BufferFacts):
             query += " AND result = ?"
             values.append(result.hex())
         found: list[tuple[str, str, str]] = self._read(lambda c: rows(c, query + " ORDER BY id", values), [])
-        return [{"checksum": c, "result": r, "metadata": records.record_value(m)} for c, r, m in found]
+        return [
+            {"checksum": c, "result": r, "metadata": _irreproducible_record(m)}
+            for c, r, m in found
+            if sound_checksum(r, "irreproducible_transformation.result") is not None
+        ]
 
     # --- claims ------------------------------------------------------------------------------
 
@@ -267,12 +288,34 @@ def _result(connection: Connection, name: str) -> str | None:
     return None if found is None else found[0]
 
 
-def _record(connection: Connection, name: str) -> tuple[str, str] | None:
-    """Return (result, text) of a record, or None."""
+def _sound_result(connection: Connection, name: str) -> str | None:
+    """Return the stored result; one that is no checksum is deleted, so that another can take its place."""
+    stored = _result(connection, name)
+    if stored is None or sound_checksum(stored, _RESULT) is not None:
+        return stored
+    _delete(connection, name, stored)
+    return None
+
+
+def _sound_record(connection: Connection, name: str) -> tuple[str, str] | None:
+    """Return (result, text) of a record, or None; one that cannot be read is deleted."""
     found: tuple[str, str] | None = connection.execute(
         "SELECT result, metadata FROM meta_data WHERE checksum = ?", (name,)
     ).fetchone()
-    return found
+    if found is None or (
+        sound_checksum(found[0], "meta_data.result") is not None
+        and sound_json(found[1], dict, "meta_data.metadata") is not None
+    ):
+        return found
+    connection.execute("DELETE FROM meta_data WHERE checksum = ?", (name,))
+    return None
+
+
+def _irreproducible_record(text: Any) -> Any:
+    """Return the record of a contested result, or "" if there is none."""
+    if text in ("", '""'):
+        return ""
+    return sound_json(text, dict, "irreproducible_transformation.metadata") or ""
 
 
 def _has_reverse(connection: Connection, name: str, value: str) -> bool:
@@ -286,6 +329,8 @@ def _set_results(connection: Connection, pairs: list[tuple[str, str]], clients: 
     new: list[tuple[str, str]] = []
     kept = []
     for (name, value), client in zip(pairs, clients, strict=True):
+        if name in stored and stored[name] != value and sound_checksum(stored[name], _RESULT) is None:
+            _delete(connection, name, stored.pop(name))
         if name not in stored:
             stored[name] = value
             new.append((name, value))

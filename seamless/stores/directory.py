@@ -378,9 +378,11 @@ class BufferDirectory:
             status = regular_file_stat(base + form)
             if status is None or (not form and length is not None and status.st_size != length):
                 continue
-            if not self._good(name, form):
-                continue
             verdict = self._verdicts.get(verify.state_of(status))
+            if verdict is None and self._good(name, form):  # hashed, as it is the first look at it
+                verdict = self._verdicts.get(verify.state_of(status))
+            if verdict is None or verdict.digest.hex() != name:
+                continue
             if not (verdict and verdict.durable) and time.time() - status.st_ctime < _RECENT:
                 group.also_durable(base + form, self._layout.directory(name))
             return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seamless.checksum import Checksum
 from seamless.stores.connection import Database, rows
 from seamless.stores.errors import MalformedValueError
+from seamless.stores.values import sound_checksum, sound_checksums, sound_json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -60,7 +61,7 @@ class BufferFacts:
             "WHERE input_checksum = ? AND path = ? AND celltype = ? AND target_celltype = ?"
         )
         found = self._read(lambda c: c.execute(query, key).fetchone(), None)
-        return None if found is None else Checksum(found[0])
+        return None if found is None else sound_checksum(found[0], "expression.result")
 
     def set_expression(
         self, checksum: Checksum, path: list[Any], celltype: str, target_celltype: str, result: Checksum
@@ -75,13 +76,15 @@ class BufferFacts:
 
     def get_rev_expressions(self, result: Checksum) -> list[dict[str, Any]]:
         """Return the expressions known to give `result`: checksum, path, celltype, target_celltype, result (hex)."""
-        import json
-
         query = "SELECT input_checksum, path, celltype, target_celltype FROM expression WHERE result = ? ORDER BY rowid"
         found = self._read(lambda c: rows(c, query, [result.hex()]), [])
         return [
-            {"checksum": c, "path": json.loads(p), "celltype": s, "target_celltype": t, "result": result.hex()}
+            {"checksum": c, "path": path, "celltype": s, "target_celltype": t, "result": result.hex()}
             for c, p, s, t in found
+            if sound_checksum(c, "expression.input_checksum") is not None
+            and (path := sound_json(p, list, "expression.path")) is not None
+            and isinstance(s, str)
+            and isinstance(t, str)
         ]
 
     def get_semantic_to_syntactic(self, semantic: Checksum, celltype: str, subcelltype: str) -> list[Checksum]:
@@ -107,17 +110,18 @@ class BufferFacts:
 
     def get_bucket_probe(self, bucket_kind: str, label: str) -> dict[str, Any] | None:
         """Return a probe: bucket_kind, label, bucket_checksum (hex), captured_at, freshness_tokens; or None."""
-        import json
-
         query = (
             "SELECT bucket_checksum, captured_at, freshness_tokens FROM bucket_probe "
             "WHERE bucket_kind = ? AND label = ?"
         )
         found = self._read(lambda c: c.execute(query, (bucket_kind, label)).fetchone(), None)
-        if found is None:
+        if found is None or sound_checksum(found[0], "bucket_probe.bucket_checksum") is None:
+            return None
+        tokens = sound_json(found[2], dict, "bucket_probe.freshness_tokens")
+        if tokens is None or not isinstance(found[1], str):
             return None
         probe = {"bucket_kind": bucket_kind, "label": label, "bucket_checksum": found[0], "captured_at": found[1]}
-        return {**probe, "freshness_tokens": json.loads(found[2])}
+        return {**probe, "freshness_tokens": tokens}
 
     def set_bucket_probe(
         self,
@@ -155,16 +159,14 @@ class BufferFacts:
             f"WHERE {given} = ? AND celltype = ? AND subcelltype = ? ORDER BY rowid"
         )
         found = self._read(lambda c: rows(c, query, (checksum.hex(), celltype, subcelltype)), [])
-        return [Checksum(name) for (name,) in found]
+        return sound_checksums(found, f"syntactic_to_semantic.{wanted}")
 
 
 def _buffer_info(connection: Connection, name: str) -> dict[str, Any] | None:
-    import json
-
     found = connection.execute("SELECT buffer_info FROM buffer_info WHERE checksum = ?", (name,)).fetchone()
     if found is None:
         return None
-    info: dict[str, Any] = json.loads(found[0])
+    info: dict[str, Any] | None = sound_json(found[0], dict, "buffer_info.buffer_info")
     return info
 
 

@@ -19,13 +19,21 @@ _LONGEST = 2 << 20  # bytes of the file, from which it is cut
 
 
 def note_failure(
-    directory: str, step: str, *, error: str, stderr: bytes, exit_status: int | None, command: str
+    directory: str,
+    step: str,
+    *,
+    error: str,
+    stderr: bytes,
+    exit_status: int | None,
+    command: str,
+    host: str | None = None,
+    pid: int | None = None,
 ) -> None:
-    """Append a failure of a step (hex). Raises OSError."""
+    """Append a failure of a step (hex). `host` and `pid`: where it was executed, if not here. Raises OSError."""
     entry = {
         "time": round(time.time(), 3),
-        "host": os.uname().nodename,
-        "pid": os.getpid(),
+        "host": os.uname().nodename if host is None else host,
+        "pid": os.getpid() if host is None else pid,
         "tf_checksum": step,
         "exit_status": exit_status,
         "command": command[:TAIL],

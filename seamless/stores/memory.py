@@ -32,7 +32,8 @@ class MemoryResults:
         self.name, self.writable = name, writable
         self._limit, self._on_evict = limit, on_evict
         self._results: dict[Checksum, Checksum] = {}  # in the order of last use
-        self._reverse: dict[Checksum, dict[Checksum, None]] = {}
+        # Most results have one transformation: that, instead of a collection of one, which would be most of the memory.
+        self._reverse: dict[Checksum, Checksum | dict[Checksum, None]] = {}
         self._records: dict[Checksum, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._claims = ThreadClaims()
@@ -54,7 +55,7 @@ class MemoryResults:
             stored = self._results.setdefault(transformation, result)
             if stored != result:
                 return False
-            self._reverse.setdefault(result, {})[transformation] = None
+            self._note_reverse(transformation, stored)
             evicted = []
             while len(self._results) > self._limit:
                 oldest = next(iter(self._results))
@@ -82,7 +83,8 @@ class MemoryResults:
     def get_transformations(self, result: Checksum) -> list[Checksum]:
         """Return the transformations known to give `result`, in the order in which they became known."""
         with self._lock:
-            return list(self._reverse.get(result, ()))
+            known = self._reverse.get(result, {})
+            return [known] if isinstance(known, Checksum) else list(known)
 
     def get_record(self, transformation: Checksum) -> dict[str, Any] | None:
         """Return a copy of the record, or None."""
@@ -110,11 +112,19 @@ class MemoryResults:
         with self._claims.hold(name):
             yield
 
+    def _note_reverse(self, transformation: Checksum, result: Checksum) -> None:
+        known = self._reverse.setdefault(result, transformation)
+        if isinstance(known, dict):
+            known[transformation] = None
+        elif known != transformation:
+            self._reverse[result] = {known: None, transformation: None}
+
     def _drop(self, transformation: Checksum) -> Checksum:
         result = self._results.pop(transformation)
         self._records.pop(transformation, None)
-        others = self._reverse[result]
-        del others[transformation]
-        if not others:
+        known = self._reverse[result]
+        if isinstance(known, dict):
+            del known[transformation]
+        if known == transformation or not known:
             del self._reverse[result]
         return result

@@ -13,6 +13,7 @@ from seamless.checksum import Checksum
 from seamless.stores import verify
 from seamless.stores.directory import BufferDirectory
 from seamless.stores.filesystem import regular_file_stat
+from seamless.stores.incoming import Group
 from seamless.stores.layout import FORMS
 from seamless.stores.upload import Upload
 from seamless.stores.verify import NewHash, state_of
@@ -110,17 +111,43 @@ class ServedDirectory(BufferDirectory):
     def has_form(self, checksum: Checksum, form: str) -> bool:
         """Tell whether this form is there with the right bytes; if it was made just now, have it made durable."""
         name = checksum.hex()
-        if not self._good(name, form):
-            return False
-        if self.durable:
-            path = self._layout.base(name) + form
+        path = self._layout.base(name) + form
+        status = regular_file_stat(path)
+        verdict = None if status is None else self._verdicts.get(state_of(status))
+        if verdict is None or verdict.digest != checksum.bytes():
+            if not self._good(name, form):
+                return False
             status = regular_file_stat(path)
             if status is None:  # removed just now
                 return False
             verdict = self._verdicts.get(state_of(status))
-            if not (verdict and verdict.durable) and time.time() - status.st_ctime < self.recent:
-                self._upload(checksum, form).keep(path)
+        assert status is not None
+        if self.durable and not (verdict and verdict.durable) and time.time() - status.st_ctime < self.recent:
+            self._upload(checksum, form).keep(path)
         return True
+
+    def store_group(self, members: Sequence[tuple[Checksum, memoryview]]) -> list[bool]:
+        """Store small buffers, durable together; False for each that does not have its checksum, which is not stored.
+
+        Raises StoreError, StoreFullError, StoreReadOnlyError; then none may be relied on.
+        """
+        self._must_be_writable()
+        good = []
+        group = Group(self._layout, self._verdicts, durable=self.durable)
+        try:
+            for checksum, data in members:
+                hasher = self._new_hash()
+                hasher.update(data)
+                digest = hasher.digest()
+                good.append(digest == checksum.bytes())
+                if good[-1]:
+                    fd, path = group.create(checksum.hex())
+                    group.write(fd, data)
+                    group.named(path, digest)
+            group.commit()
+        finally:
+            group.abandon()
+        return good
 
     def upload(self, checksum: Checksum, form: str = "", *, limit: int | None = None) -> Upload:
         """Begin to store a form of a buffer that arrives in pieces; `limit`: bytes that it may have uncompressed.

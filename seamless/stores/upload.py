@@ -15,8 +15,6 @@ from seamless.stores.incoming import Group, new_file
 from seamless.stores.layout import LENGTH, Layout
 from seamless.stores.verify import CHUNK, NewHash, Verdicts
 
-_ANY_RATIO = 1 << 30  # bytes up to which no ratio is too large: it takes a second to find them wrong
-
 
 class PayloadError(ValueError):
     """Compressed data is damaged, cut short, followed by something else, or too large when decompressed."""
@@ -110,9 +108,11 @@ class Upload:
 
     def _most(self, compressed: int) -> int | None:
         """Return how many bytes so many compressed ones may become."""
+        from seamless.compression_utils import most_bytes
+
         limits = [] if self._limit is None else [self._limit]
         if self._max_ratio is not None:
-            limits.append(max(_ANY_RATIO, int(compressed * self._max_ratio)))
+            limits.append(most_bytes(compressed, self._max_ratio))
         return min(limits, default=None)
 
     def _write_length(self) -> str:

@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 _running: dict[Checksum, Submission] = {}
 _running_lock = threading.Lock()
 _GRACE = 4.0  # seconds for commands to end when the process does
-_held: dict[Checksum, list[Checksum]] = {}  # transformation -> buffers held in memory on its behalf
+# Transformation -> what is held in memory on its behalf: its result, or several buffers.
+_held: dict[Checksum, Checksum | tuple[Checksum, ...]] = {}
 _warned: set[str] = set()  # names of read-only stores
 
 
 def _release(tf: Checksum, result: Checksum | None = None) -> None:
-    for checksum in _held.pop(tf, ()):
+    held = _held.pop(tf, ())
+    for checksum in (held,) if isinstance(held, Checksum) else held:
         checksum.decref()
 
 
@@ -322,7 +324,7 @@ def _keep(
         # Nothing but memory: the buffers live as long as the result is remembered.
         _warn_read_only()
         _release(tf)  # of an earlier execution
-        _held[tf] = list(buffers.added)
+        _held[tf] = done.result if [*buffers.added] == [done.result] else tuple(buffers.added)
         for checksum, buffer in buffers.added.items():
             cache.incref(checksum, buffer=buffer)
     else:
@@ -337,9 +339,7 @@ def _keep(
         record = full_record(submission.transformation, tf, envelope, done, buckets)
         _write_with_record(submission, done, stores, record)
     else:
-        _write_record(
-            submission, done, [s for s in stores if s.set_result(tf, done.result) or _replaced(s, tf, done.result)]
-        )
+        _make_known(submission, done, stores)
     memory.set_result(tf, done.result)
     return record
 
@@ -418,16 +418,22 @@ def _write_with_record(
             store.set_result(tf, result)  # the first one stays, and the attempt is noted
 
 
-def _write_record(submission: Submission, done: ExecutionAnswer, stores: list[ResultStore]) -> None:
-    """Write the record to the stores that keep this result."""
+def _make_known(submission: Submission, done: ExecutionAnswer, stores: list[ResultStore]) -> None:
+    """Write the result to the stores, and the record to those that keep this result. Raises StoreError."""
     if not stores:
         return
     from seamless.transformer.records import minimal_record
 
-    record = minimal_record(submission.tf, done)
+    tf, result = submission.tf, done.result
+    record = minimal_record(tf, done)
     for store in stores:
+        keep = getattr(store, "keep", None)  # of a service: one request instead of two
+        if keep is not None and keep(tf, result, record):
+            continue
+        if not store.set_result(tf, result) and not _replaced(store, tf, result):
+            continue
         try:
-            store.set_record(submission.tf, done.result, record)
+            store.set_record(tf, result, record)
         except (StoreError, ValueError) as exc:
             import warnings
 
@@ -450,7 +456,7 @@ def _users_part(exc: BaseException) -> BaseException:
 
 
 def _note_failure(submission: Submission, text: str, stderr: bytes, exit_status: int | None) -> None:
-    """Have the stores on this machine remember a failure for who looks at them; it is no result."""
+    """Have the stores remember a failure for who looks at them; it is no result."""
     command = submission.envelope.command or submission.envelope.name
     for store in session.writable_result_stores():
         note = getattr(store, "note_failure", None)
@@ -472,7 +478,8 @@ def _failure(submission: Submission, exc: TransformationError, stdout: bytes, st
                 text += f"{'*' * 50}\n* {title}\n{'*' * 50}\n{data[-4000:].decode(errors='replace').rstrip()}\n"
     if submission.canceled.is_set():
         return Outcome(submission.tf, error="Transformation was canceled", canceled=True)
-    _note_failure(submission, text, stderr, exc.exit_status)
+    if not complete:  # else it was noted there
+        _note_failure(submission, text, stderr, exc.exit_status)
     return Outcome(
         submission.tf,
         error=text,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless.checksum import Checksum
@@ -21,10 +21,9 @@ from seamless.insight.archive import MANIFEST, ArchiveError, read_archive
 from seamless.insight.definition import definition_of, members_of
 from seamless.launcher.statefile import MalformedStateError, read_state
 from seamless.stores.embedded import open_embedded
+from tests.campaign.effort import examples
 
-quick = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+quick = examples(100)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

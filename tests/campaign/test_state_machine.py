@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from seamless.checksum import Checksum
 from seamless.stores.embedded import open_embedded
+from tests.campaign.effort import examples
 
 DATA = [b"", b"a", b"some text\n", bytes(range(256)) * 20]
 STEPS = [Checksum.of(b"step %d" % n) for n in range(4)]
@@ -75,4 +75,4 @@ class Stores(RuleBasedStateMachine):
 
 
 TestStores = Stores.TestCase
-TestStores.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestStores.settings = examples(15, steps=20)

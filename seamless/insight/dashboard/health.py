@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from seamless.insight.definition import is_hex
 from seamless.launcher.listing import client_rows, server_rows
 from seamless.launcher.paths import client_directory, server_directory
 from seamless.launcher.statefile import MalformedStateError, read_state
@@ -57,17 +59,55 @@ def _ask(found: dict[str, Any], host: str, port: int, dashboard_port: Any, token
         status, _ = _get(host, *target)
         found["health"] = "ok" if status == 200 else "unwell"
         if not isinstance(dashboard_port, int):
-            answered, body = _get(host, port, "/status", token)
-            counts = json.loads(body) if answered == 200 else {}
+            counts = _object(_get(host, port, "/status", token))
             found["counts"] = {name: counts[name] for name in _COUNTS if isinstance(counts.get(name), (int, float))}
     except (OSError, http.client.HTTPException, ValueError) as exc:
         found["health"], found["problem"] = "unwell", f"{type(exc).__name__}: {exc}"
 
 
-def _get(host: str, port: int, path: str, token: str | None = None) -> tuple[int, bytes]:
+class Databases:
+    """The database servers of this machine, asked what is executed under a claim of theirs. Thread-safe."""
+
+    def __init__(self, path: str):
+        """`path`: of the file whose server is asked."""
+        self._path = os.path.realpath(path)
+        self._serves: dict[tuple[str, int, Any], bool] = {}  # by key, port, pid
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return tf_checksum, host, pid and start of each claim; nothing of a server that does not answer. Blocks."""
+        found = []
+        for row in server_rows():
+            port, name = row.get("port"), row["meta"].get("service") or row["key"].partition("-")[0]
+            if isinstance(port, int) and name == "database" and row.get("status") in ("running", "unknown"):
+                found += self._claims(row["key"], str(row.get("host") or "127.0.0.1"), port, row.get("pid"))
+        return found
+
+    def _claims(self, key: str, host: str, port: int, pid: Any) -> list[dict[str, Any]]:
+        token, server = _token(key), (key, port, pid)
+        try:
+            if server not in self._serves:
+                status = _object(_get(host, port, "/status", token))
+                self._serves[server] = os.path.realpath(str(status.get("database", ""))) == self._path
+            if not self._serves[server]:
+                return []
+            answered, body = _get(host, port, "/", token, b'{"type":"running"}')
+            listed = json.loads(body) if answered == 200 else []
+        except (OSError, http.client.HTTPException, ValueError):
+            return []  # its health is shown elsewhere
+        return [entry for entry in listed if isinstance(entry, dict) and is_hex(str(entry.get("tf_checksum")))]
+
+
+def _object(answer: tuple[int, bytes]) -> dict[str, Any]:
+    """Return the object that was answered, or an empty one. Raises ValueError."""
+    status, body = answer
+    found = json.loads(body) if status == 200 else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _get(host: str, port: int, path: str, token: str | None = None, body: bytes | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        connection.request("GET", path, body, {"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
         return answer.status, answer.read(_LONGEST)
     finally:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from typing import Any
 
 from seamless.checksum import Checksum
+from seamless.insight.dashboard.health import Databases
 from seamless.insight.definition import Definition, definition_of, is_hex
 from seamless.insight.inventory import take_inventory
 from seamless.insight.place import Place, connect, rows
@@ -17,9 +17,10 @@ from seamless.stores.claims import DIRECTORY, FileClaims
 from seamless.stores.failures import NAME as FAILURES
 from seamless.stores.failures import failures
 from seamless.stores.layout import Layout
+from seamless.stores.values import sound_json
 
 RECENT = 50  # transformations that are listed
-SHOWN = 50  # failures that are listed
+SHOWN = 50  # failures, and running transformations, that are listed
 TITLE = 160  # characters of code
 LONGEST = 1 << 16  # bytes of a definition or of code that are read
 _FRAME = ("#", "@", "mkdir -p RESULT")  # lines of code that do not tell one step from another
@@ -33,6 +34,7 @@ class View:
         self.place = place
         self._buffers = place.open_buffers()
         self._claims = FileClaims(place.results, writable=False)
+        self._databases = Databases(place.database)
         self._sizes: dict[str, int] | None = None
         self._counted, self._counting = 0.0, threading.Lock()
 
@@ -50,26 +52,35 @@ class View:
         }
 
     def signature(self) -> tuple[Any, ...]:
-        """Return what changes when something begins, ends or fails. Cheap: asked every second."""
+        """Return what changes when something begins, ends or fails. Cheap: asked every second. Blocks."""
         try:
             under_way = tuple(sorted(os.listdir(os.path.join(self.place.results, DIRECTORY))))
         except OSError:
             under_way = ()
-        return (*under_way, *(_state(self.place.file(name)) for name in (FAILURES, "seamless.db", "seamless.db-wal")))
+        served = tuple(entry["tf_checksum"] for entry in self._databases.running())
+        return (
+            *under_way,
+            *served,
+            *(_state(self.place.file(name)) for name in (FAILURES, "seamless.db", "seamless.db-wal")),
+        )
 
     def running(self) -> list[dict[str, Any]]:
-        """Return the transformations that are executed now, by whom and since when; the longest running first."""
+        """Return the transformations that are executed now, by whom and since when; the longest running first.
+
+        With this store as files, or through the database server of this machine that serves it. At most 50.
+        """
         try:
             names = os.listdir(os.path.join(self.place.results, DIRECTORY))
         except OSError:
-            return []
-        found = []
+            names = []
+        found = {entry["tf_checksum"]: entry for entry in self._databases.running()}
         for name in names:
             step = name.removesuffix(".lock")
             holder = self._claims.running(step) if is_hex(step) else None
             if holder is not None:  # without one its process has died
-                found.append({"tf_checksum": step, "title": self.title(step), **holder})
-        return sorted(found, key=lambda entry: entry.get("start", 0))
+                found[step] = {"tf_checksum": step, **holder}
+        listed = sorted(found.values(), key=lambda entry: entry.get("start") or 0)
+        return [{**entry, "title": self.title(entry["tf_checksum"])} for entry in listed[:SHOWN]]
 
     def recent(self) -> list[dict[str, Any]]:
         """Return the transformations with the latest results, the latest first, with what their records say."""
@@ -78,7 +89,7 @@ class View:
             "ON m.checksum = t.checksum AND m.result = t.result ORDER BY t.rowid DESC LIMIT ?"
         )
         with connect(self.place) as database:
-            listed = list(rows(database, query, (RECENT,)))
+            listed = list(rows(database, query, (RECENT,), checksums=slice(2)))
         return [self._recent(*row) for row in listed]
 
     def definition(self, step: str) -> Definition | None:
@@ -94,8 +105,7 @@ class View:
         return title_of(data.decode(errors="replace")) if data is not None else ""
 
     def _recent(self, step: str, result: str, metadata: str | None) -> dict[str, Any]:
-        record = json.loads(metadata) if metadata else None
-        record = record if isinstance(record, dict) else {}
+        record = sound_json(metadata, dict, "meta_data.metadata") or {} if metadata else {}
         return {
             "tf_checksum": step,
             "result_checksum": result,

@@ -12,6 +12,7 @@ from seamless.insight.sidecar import Sidecar
 MOST = 40  # nodes that are drawn
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN = 190, 44, 250, 64, 16  # pixels
 _SAG = 52  # pixels
+_NOTE = 24  # pixels
 _TEXT = 26  # characters in a box
 
 
@@ -38,7 +39,8 @@ def provenance(view: View, name: str) -> Graph:
     """Return where a buffer, or the result of a step, comes from: at most 40 nodes. Raises StoreError."""
     graph = Graph({}, [], True)
     with connect(view.place) as database:
-        found = next(rows(database, "SELECT result FROM transformation WHERE checksum = ?", (name,)), None)
+        query = "SELECT result FROM transformation WHERE checksum = ?"
+        found = next(rows(database, query, (name,), checksums=slice(1)), None)
     is_step = found is not None or view.definition(name) is not None
     pending = [(str(found[0]) if found else "", name, 0) if is_step else (name, "", 0)]
     with Sidecar(view.place) as sidecar:
@@ -111,13 +113,16 @@ def picture(graph: Graph) -> str:
         rows_used[node.depth] = row + 1
         places[key] = (_MARGIN + (deepest - node.depth) * _ACROSS, _MARGIN + row * _DOWN)
     width = 2 * _MARGIN + deepest * _ACROSS + _WIDTH
-    height = 2 * _MARGIN + max(rows_used.values(), default=1) * _DOWN + _SAG // 2
+    height = 2 * _MARGIN + max(rows_used.values(), default=1) * _DOWN + _SAG // 2 + (0 if graph.complete else _NOTE)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'role="group" aria-label="Provenance">'
     ]
     parts += [_edge(places[a], places[b], pin) for a, b, pin in graph.edges]
     parts += [_box(node, *places[key]) for key, node in graph.nodes.items()]
+    if not graph.complete:
+        said = f"Only the nearest {MOST} are drawn: open a buffer at the left to go on from there."
+        parts.append(f'<text class="note" x="{_MARGIN}" y="{height - 4}">{said}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -54,6 +56,10 @@ class DashboardService(Service):
         self.stopping = asyncio.Event()
         super().__init__(make_app(self))
 
+    async def start(self) -> None:
+        """Read the definitions in a large store now, so that nobody waits for it who opens a first page."""
+        threading.Thread(target=_read_ahead, args=(self.view,), name="seamless-dashboard-read", daemon=True).start()
+
     def stop(self) -> None:
         """End the streams of events."""
         self.stopping.set()
@@ -79,6 +85,14 @@ class DashboardService(Service):
             await send(message)
 
         await super().__call__(scope, receive, with_headers)
+
+
+def _read_ahead(view: View) -> None:
+    try:
+        with Sidecar(view.place) as sidecar:
+            sidecar.update()
+    except SeamlessError as exc:  # whoever opens a page is told
+        logging.getLogger(__name__).warning("%s", exc)
 
 
 def cookie_name(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from time import monotonic
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 from seamless.services.database import requests
@@ -18,8 +18,10 @@ from seamless.services.database.requests import Request
 LONGEST_LEASE = 300.0  # seconds
 LONGEST_WAIT = 60.0  # seconds that one request may wait
 _SWEEP_FROM = 1000  # claims
+MOST_SHOWN = 1000  # claims
 
 Lookup = Callable[[], Awaitable[str | None]]
+LookupNow = Callable[[str], tuple[bool, str | None]]
 Gone = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -35,7 +37,7 @@ class _Claim:
     """A claim that is held, and an event that is set when it no longer is."""
 
     def __init__(self, holder: dict[str, Any], until: float):
-        self.holder, self.until = holder, until
+        self.holder, self.until, self.since = holder, until, time()
         self.ended = asyncio.Event()
 
 
@@ -55,6 +57,24 @@ class Claims:
         """Return who holds the claim of a transformation, or None."""
         claim = self._claims.get(name)
         return claim.holder if claim is not None and claim.until > self._now() else None
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the transformations that are claimed, the oldest claim first: tf_checksum, host, pid, start.
+
+        `start` is in seconds since the epoch. Never shows the `id`, with which a claim could be given back.
+        """
+        now = self._now()
+        held = [(claim, name) for name, claim in self._claims.items() if claim.until > now]
+        held.sort(key=lambda pair: pair[0].since)
+        return [
+            {
+                "tf_checksum": name,
+                "host": claim.holder.get("host"),
+                "pid": claim.holder.get("pid"),
+                "start": round(claim.since, 3),
+            }
+            for claim, name in held[:MOST_SHOWN]
+        ]
 
     async def claim(
         self,
@@ -98,6 +118,23 @@ class Claims:
         finally:
             if leaving is not None:
                 leaving.cancel()
+
+    def claim_now(
+        self, name: str, holder: dict[str, Any], lookup: LookupNow, *, seconds: float, despite: bool = False
+    ) -> Standing | None:
+        """Do what `claim` does without waiting for anybody; None, and nothing is claimed, if a lookup may take long."""
+        if self._closed.is_set():
+            raise requests.RefusedError(503, requests.SHUTTING_DOWN)
+        mine = self._is_mine(name, holder)
+        taken = self._take(name, holder, seconds)
+        done, result = lookup(name)
+        needless = result is not None and not despite
+        if (needless or not done) and taken and not mine:
+            self.release(name, holder)
+        if not done:
+            return None
+        claimed = taken and not needless
+        return Standing(claimed, result, None if claimed or needless else self.holder(name))
 
     def renew(self, names: Iterable[str], holder: dict[str, Any], *, seconds: float) -> list[bool]:
         """Prolong claims; tell for each whether it (still) is that of the holder. Never makes a new one."""
@@ -198,3 +235,25 @@ async def answer(claims: Claims, request: Request, lookup: Callable[[str], Await
         gone=gone() if wait else None,
     )
     return json.dumps(standing._asdict())
+
+
+def answer_now(claims: Claims, members: list[Request], lookup: LookupNow) -> list[str] | None:
+    """Return the texts of the answers to claims that wait for nobody; None if some may take long.
+
+    Those that were taken meanwhile stay, for the same holder. Raises RefusedError (400).
+    """
+    if any(requests.seconds(member, "wait") for member in members):
+        return None
+    texts = []
+    for member in members:
+        standing = claims.claim_now(
+            requests.checksum(member).hex(),
+            requests.holder(member),
+            lookup,
+            seconds=requests.seconds(member, "seconds"),
+            despite=member.get("despite") is True,
+        )
+        if standing is None:
+            return None
+        texts.append(json.dumps(standing._asdict()))
+    return texts

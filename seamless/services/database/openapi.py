@@ -23,6 +23,14 @@ _PROBE: Schema = {"bucket_kind": {"enum": list(PROBE_KINDS)}, "label": {"type": 
 _HOLDER: Schema = {"type": "object", "properties": {"id": {"type": "string", "minLength": 1}}, "required": ["id"]}
 _SECONDS: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
 
+_FAILURE: Schema = {
+    "type": "object",
+    "properties": {
+        **{name: _STRING for name in ("error", "stderr", "command", "host")},
+        **{name: {"type": ["integer", "null"]} for name in ("exit_status", "pid")},
+    },
+}
+
 # Fields beside `type` and `checksum`; all are required but those named in _OPTIONAL.
 _GET: dict[str, dict[str, Schema]] = {
     "transformation": {},
@@ -45,6 +53,7 @@ _PUT: dict[str, dict[str, Schema]] = {
     "delete": {},
     "claim": {"value": _HOLDER, "seconds": _SECONDS, "wait": _SECONDS, "despite": {"type": "boolean"}},
     "release": {"value": _HOLDER},
+    "failure": {"value": _FAILURE},
 }
 _RENEW = {"checksums": {"type": "array", "items": _CHECKSUM}, "value": _HOLDER, "seconds": _SECONDS}
 _OPTIONAL = {
@@ -77,7 +86,8 @@ _COMMON_ANSWERS = {"401": "`ERROR: Unauthorized`", "413": "The body of the reque
 def description(*, writable: bool) -> dict[str, Any]:
     """Return the OpenAPI description of this server."""
     get = [_request("get", kind, fields) for kind, fields in _GET.items()]
-    get += [_object({"type": {"const": "protocol"}}), _object({"type": {"const": "bucket_probe"}, **_PROBE})]
+    get += [_object({"type": {"const": kind}}) for kind in ("protocol", "running")]
+    get += [_object({"type": {"const": "bucket_probe"}, **_PROBE})]
     put = [_request("put", kind, fields) for kind, fields in _PUT.items()]
     put.append(_object({"type": {"const": "bucket_probe"}, **_PROBE, **_PROBE_VALUE}))
     put.append({**_object({"type": {"const": "renew"}, **_RENEW}), "required": ["type", "checksums", "value"]})

@@ -6,7 +6,7 @@ Clients compare these texts. Nothing here touches the database.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from seamless.checksum import Checksum
 from seamless.stores.facts import PROBE_KINDS
@@ -23,6 +23,7 @@ MALFORMED_BUFFER_INFO = "Malformed PUT buffer info request"
 MALFORMED_EXPRESSION = "Malformed expression request (constraint violation)"
 MALFORMED_PROBE = "Malformed PUT bucket_probe request"
 MALFORMED_CLAIM = "Malformed claim request"
+MALFORMED_FAILURE = "Malformed failure request"
 SHUTTING_DOWN = "the server is shutting down"
 
 _LONGEST_ID = 200  # characters
@@ -30,6 +31,18 @@ _LONGEST_HOLDER = 2000
 _LONGEST_TIME = 1e6  # seconds
 
 Request = dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """A step that has failed on `host`, in process `pid`."""
+
+    transformation: Checksum
+    error: str
+    stderr: bytes
+    command: str
+    exit_status: int | None
+    host: str
+    pid: int | None
 
 
 class RefusedError(Exception):
@@ -114,6 +127,19 @@ def holder(request: Request) -> dict[str, Any]:
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_ID or len(json.dumps(value)) > _LONGEST_HOLDER:
         raise RefusedError(400, MALFORMED_CLAIM)
     return value
+
+
+def failure(request: Request) -> Failure:
+    """Return what a client says of a step that has failed. Raises RefusedError (400)."""
+    value = json_object(request, "value", MALFORMED_FAILURE)
+    texts = [value.get(name, "") for name in ("error", "stderr", "command", "host")]
+    numbers = [value.get(name) for name in ("exit_status", "pid")]
+    if not all(isinstance(text, str) and _is_unicode(text) for text in texts):
+        raise RefusedError(400, MALFORMED_FAILURE)
+    if not all(number is None or type(number) is int for number in numbers):
+        raise RefusedError(400, MALFORMED_FAILURE)
+    error, stderr, command, host = texts
+    return Failure(checksum(request), error, stderr.encode(), command, numbers[0], host[:_LONGEST_ID], numbers[1])
 
 
 def seconds(request: Request, field: str) -> float:

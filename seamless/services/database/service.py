@@ -19,7 +19,7 @@ from seamless.services.database.requests import Request, parse_request
 from seamless.services.database.sender import Sender
 from seamless.services.database.served import KeptAnother, WritingDatabase
 from seamless.services.database.writer import Writer
-from seamless.services.database.writes import SetResult, Write, prepare
+from seamless.services.database.writes import SetRecord, SetResult, Write, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +40,8 @@ _HEADERS = {
 }
 _LINES = {status: TEXT_LINES + header_lines(headers) for status, headers in _HEADERS.items()}
 _QUICK_WRITES = frozenset(("transformation", "metadata"))
+_QUICK_BATCH = 500  # lookups in a batch that are answered in the event loop
+RUNNING, FAILURE = "running", "failure"  # requests about what is being executed and what has failed
 DESCRIPTION_PATH = "/openapi.json"
 
 
@@ -106,23 +108,61 @@ class DatabaseService(Service):
         """Answer what takes microseconds, and what only waits for the writer."""
         if scope["path"] != "/" or len(body) > min(_LARGE, self.max_body):
             return None
+        request: Request = {}
         try:
             if scope["method"] == "GET":
-                done, found = self._reading().quick(parse_request(body))
-                return _quick(self._found(found)) if done else None
+                request = parse_request(body)
+                return self._quick_lookup(request)
             if scope["method"] != "PUT" or self._writer is None:
                 return None
             request = parse_request(body)
-            if request["type"] not in _QUICK_WRITES:
+            members = _members(request) if request["type"] == "batch" else [request]
+            if all(member["type"] == "claim" for member in members):
+                texts = claims.answer_now(self.claims, members, self._known_now)
+                return None if texts is None else _quick_all(request, [(200, text) for text in texts])
+            if not all(member["type"] in _QUICK_WRITES for member in members):
                 return None
-            write = prepare(request, Sender(scope))
+            sender = Sender(scope)
+            writes = [prepare(member, sender) for member in members]
         except Exception as exc:  # noqa: BLE001 - the HTTP boundary: the client is told, the log has the traceback
+            if request.get("type") == "batch":
+                return None  # one member must not spoil the others
             return _quick(answers.failure(exc))
-        self._writer.put(write, lambda outcome: deliver(self._quickly_written, write, outcome))
+        self._quick_writes(request, writes, deliver)
         return LATER
 
-    def _quickly_written(self, write: Write, outcome: Outcome) -> QuickAnswer:
-        return _quick(self._written(write, outcome))
+    def _quick_lookup(self, request: Request) -> Quick:
+        """Return the answer to a lookup, or to a batch of them, if all are quick."""
+        if request["type"] != "batch":
+            done, found = self._reading().quick(request)
+            return _quick(self._found(found)) if done else None
+        members = _members(request)
+        if len(members) > _QUICK_BATCH or not all(member["type"] == "transformation" for member in members):
+            return None
+        looked = [self._reading().quick(member) for member in members]
+        if not all(done for done, _ in looked):
+            return None
+        return _quick_all(request, [self._found(found) for _, found in looked])
+
+    def _known_now(self, name: str) -> tuple[bool, str | None]:
+        """Return (True, result of a transformation or None), or (False, None) if that may take long."""
+        return self._reading().quick({"type": "transformation", "checksum": name})
+
+    def _quick_writes(self, request: Request, writes: list[Write], deliver: Deliver) -> None:
+        """Have the writes of a request written, and deliver the answer when the last one is."""
+        assert self._writer is not None
+        outcomes: list[Outcome] = []
+
+        def done(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            if len(outcomes) == len(writes):
+                deliver(self._quickly_written, request, writes, outcomes)
+
+        for write in writes:  # the outcomes come in the same order
+            self._writer.put(write, done)
+
+    def _quickly_written(self, request: Request, writes: list[Write], outcomes: list[Outcome]) -> QuickAnswer:
+        return _quick_all(request, [self._written(w, o) for w, o in zip(writes, outcomes, strict=True)])
 
     async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> Answer:
         method = scope["method"]
@@ -130,18 +170,44 @@ class DatabaseService(Service):
             request = await self._parse(body)
             if request["type"] == "batch":
                 return 200, json.dumps([self._found(a) for a in await self._reading().read_all(_members(request))])
+            if request["type"] == RUNNING:
+                return 200, json.dumps(self.claims.running())
             return await self._read(request)
         if method != "PUT":
             return answers.NOT_ALLOWED
         if self._writer is None:
             return answers.READ_ONLY
         request = await self._parse(body)
+        if request["type"] == FAILURE:
+            return await asyncio.to_thread(self._note, requests.failure(request))
         if request["type"] in claims.KINDS:
             return 200, await claims.answer(self.claims, request, self._known, lambda: _gone(receive))
         sender = Sender(scope)
         if request["type"] == "batch":
-            return 200, json.dumps(await asyncio.gather(*(self._write(r, sender) for r in _members(request))))
+            members = _members(request)
+            coming = [self._claim(r) if r["type"] == "claim" else self._write(r, sender) for r in members]
+            return 200, json.dumps(await asyncio.gather(*coming))
         return await self._write(request, sender)
+
+    def _note(self, failed: requests.Failure) -> Answer:
+        """Note a failure beside the database, for people to look at."""
+        from seamless.stores.failures import note_failure
+
+        name, *_ = failed
+        said = {key: value for key, value in failed._asdict().items() if key != "transformation"}
+        try:
+            note_failure(os.path.dirname(self.path), name.hex(), **said)
+        except OSError as exc:
+            _log.warning("the failure of %s is not noted: %s", name, exc)
+            return 507, f"ERROR: the failure cannot be noted: {exc.strerror}"
+        return answers.OK
+
+    async def _claim(self, request: Request) -> Answer:
+        """Answer a claim in a batch, which does not wait."""
+        try:
+            return 200, await claims.answer(self.claims, {**request, "wait": 0}, self._known, _nobody_waits)
+        except Exception as exc:  # noqa: BLE001 - one of a batch must not spoil the others
+            return answers.failure(exc)
 
     async def _parse(self, body: bytes) -> Request:
         if len(body) < _LARGE:
@@ -194,8 +260,10 @@ class DatabaseService(Service):
             self.claims.end(write.transformation.hex())
             if outcome is not None:
                 return self._conflict(write)
-            if write.told:
-                return answers.KEPT
+        if isinstance(write, SetRecord):
+            self.claims.end(write.transformation.hex())
+        if isinstance(write, (SetResult, SetRecord)) and write.told:
+            return answers.KEPT
         return answers.OK
 
     def _conflict(self, write: SetResult) -> Answer:
@@ -249,6 +317,15 @@ async def _gone(receive: Receive) -> None:
     """Return when the client has closed the connection of a request that is complete."""
     while (await receive())["type"] != "http.disconnect":
         continue
+
+
+async def _nobody_waits() -> None:
+    """Return at once."""
+
+
+def _quick_all(request: Request, given: list[Answer]) -> QuickAnswer:
+    """Return the answer to a request, or to a batch of them."""
+    return _quick((200, json.dumps(given)) if request["type"] == "batch" else given[0])
 
 
 def _quick(answer: Answer) -> QuickAnswer:

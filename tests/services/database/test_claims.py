@@ -198,6 +198,16 @@ def test_a_claim_is_had_released_and_had_by_another(server: Server) -> None:
     assert claim(server, BEN)["claimed"] is True
 
 
+def test_what_is_claimed_is_listed_without_what_would_end_the_claim(server: Server) -> None:
+    assert server.get("running").json() == []
+    server.put("claim", TF, value={**ANNA, "host": "node1"}, seconds=100)
+    (listed,) = server.get("running").json()
+    assert listed.pop("start") > 1e9
+    assert listed == {"tf_checksum": TF, "host": "node1", "pid": 1}
+    server.put("release", TF, value=ANNA)
+    assert server.get("running").json() == []
+
+
 def test_a_result_ends_the_claim(server: Server) -> None:
     claim(server)
     assert server.request("GET", path="/status").json()["claims"] == 1
