@@ -16,6 +16,11 @@ import pytest
 
 LAB_MARKERS = {"ssh", "netns", "slurm", "oar", "apptainer", "conda", "ansible"}
 
+# Directories whose tests start schedulers, servers and clients: on a busy machine, these may get no time for too long.
+WITH_SERVERS = {"ansible", "batch", "engines", "faults", "images", "integration"}
+
+ROOT = Path(__file__).parent
+
 # Where the console scripts of this installation are.
 SCRIPTS = Path(sys.executable).parent
 
@@ -33,10 +38,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `unit` what has no mark of the lab."""
+    """Mark as `unit` what has no mark of the lab; what starts real servers gets a second attempt, which is reported."""
     for item in items:
-        if not LAB_MARKERS.intersection(mark.name for mark in item.iter_markers()):
+        in_lab = LAB_MARKERS.intersection(mark.name for mark in item.iter_markers())
+        if not in_lab:
             item.add_marker(pytest.mark.unit)
+        if in_lab or item.path.relative_to(ROOT).parts[0] in WITH_SERVERS:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
