@@ -34,7 +34,7 @@ lint:
 benchmarks:
 	scripts/make_venv.sh --editable .venv test
 	.venv/bin/python -m benchmarks $(BENCHMARK_ARGS)
-	$(if $(filter-out --quick,$(BENCHMARK_ARGS)),,set -e; for group in services launcher workers execution compiled insight; do .venv/bin/python -m benchmarks.$$group $(BENCHMARK_ARGS); done)
+	$(if $(filter-out --quick,$(BENCHMARK_ARGS)),,set -e; for group in services launcher execution compiled insight; do .venv/bin/python -m benchmarks.$$group $(BENCHMARK_ARGS); done)
 
 docs:
 	scripts/make_venv.sh --editable build/docs-venv docs

@@ -2,12 +2,12 @@
 # Makes what the playbooks carry to other machines, in build/ansible: the launcher as one file, the wheel of
 # Seamless, and an archive of all other wheels. Only this script asks a package index; the machines never do.
 #   prepare.sh [--output DIR] [--lock FILE] [--python 3.N]
-# --lock, --python: of the machines; default: images/seamless.lock, the version of the python3 here
+# --lock, --python: of the machines; default: images/seamless-dask.lock, the version of the python3 here
 set -euo pipefail
 
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 output=$root/build/ansible
-lock=$root/images/seamless.lock
+lock=$root/images/seamless-dask.lock
 python=${PYTHON:-python3}
 version=
 

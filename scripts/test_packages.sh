@@ -20,6 +20,8 @@ need chromedriver chromium-driver
 need g++ g++
 need gfortran gfortran
 need rustc rustc
+need go golang-go
+need systemd-analyze systemd
 need slurmctld slurm-wlm munge
 need oarsub oar-server oar-server-pgsql oar-node oar-user oar-user-pgsql postgresql libdbd-pg-perl lsb-base
 

@@ -44,8 +44,14 @@ def _wire() -> None:
 
         return recompute(checksum)
 
+    def enforce_limit(directory: str) -> None:
+        from seamless.insight.enforcement import enforce_quietly
+
+        enforce_quietly(directory)
+
     session.initial_activation = session.default_activation = activate
     session.recompute = recompute
+    session.enforce_limit = enforce_limit
     if os.environ.get("SEAMLESS_DEBUG_SHUTDOWN"):
         import seamless.shutdown  # noqa: F401  its signal handler must be there before anything hangs
 

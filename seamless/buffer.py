@@ -147,12 +147,14 @@ class Buffer:
                 from seamless.cache.buffer_cache import register_weakly
 
                 register_weakly(checksum, self)
+            checksum = self._checksum  # that of an equal buffer, if there was one
         return checksum
 
     def share(self, other: Buffer) -> None:
         """Use the bytes of an equal Buffer instead of a copy, and keep it alive: it is the one that can be found."""
         self._content = other._content
         self._equal = other
+        self._checksum = other._checksum or self._checksum
 
     async def get_checksum_async(self) -> Checksum:
         """Return the checksum, computed without blocking the event loop."""

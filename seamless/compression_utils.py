@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, cast
 
 SUFFIXES = (".zst", ".gz")  # in order of preference
+ANY_SIZE = 1 << 30  # bytes up to which no ratio is too large: it takes a second to find them wrong
+MOST_RATIO = 1000.0  # bytes that one compressed byte may become beyond that, unless somebody says otherwise
 
 _ENCODINGS = {".zst": "zstd", ".gz": "gzip"}
 _ZSTD_LEVEL, _GZIP_LEVEL = 3, 6
@@ -31,6 +33,11 @@ def strip_compression_suffix(name: str | os.PathLike[str]) -> tuple[str, str | N
         if text.endswith(suffix):
             return text[: -len(suffix)], suffix
     return text, None
+
+
+def most_bytes(compressed: int, ratio: float = MOST_RATIO) -> int:
+    """Return how many bytes so many compressed ones may become before they count as meant to do harm."""
+    return max(ANY_SIZE, int(compressed * ratio))
 
 
 def http_encoding(suffix: str) -> str:

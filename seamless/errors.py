@@ -118,4 +118,6 @@ class SeamlessStreamTransformationError(TransformationError):
 
 
 class WorkerLostError(TransformationError):
-    """The process that executed a transformation has died."""
+    """The process that executed a transformation has died. `out_of_memory`: the system has ended it for that."""
+
+    out_of_memory = False

@@ -29,6 +29,8 @@ class Session:
         self.default_activation: Callable[[Session], None] | None = None
         # How to recompute a buffer: (checksum) -> bytes | None; set by the transformer storey.
         self.recompute: Callable[[Checksum], Any] | None = None
+        # Keeps the store in a directory to its size limit; never raises. Set by seamless/__init__.py.
+        self.enforce_limit: Callable[[str], None] | None = None
         self.nparallel: int | None = None  # transformations in flight in `parallel`; None: chosen by the executor
         self._lock = threading.RLock()
         self._activating = False

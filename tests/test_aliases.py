@@ -7,8 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from seamless.util.aliases import Alias
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIASES = sorted(path.name for path in (ROOT / "aliases").iterdir() if (path / "__init__.py").is_file())
@@ -24,6 +27,7 @@ NAMES = {
     "seamless_config.tools": ("configure_hashserver configure_database", "seamless.config.services"),
     "seamless_config.cluster": ("Cluster", "seamless.config.cluster"),
     "seamless_config.config_files": ("select_project", "seamless.config.selection"),
+    "hashserver": ("create_app", "seamless.services.hashserver.app"),
     "seamless_config.pure_daskserver": ("ConfigurationError", "seamless.config.errors"),
     "seamless_remote.client": ("Client close_all_clients", "seamless.remote.client"),
     "seamless_remote.buffer_remote": ("activate define_extern_client", "seamless.remote.buffer_remote"),
@@ -46,8 +50,12 @@ NAMES = {
     ),
     "seamless_transformer.pretransformation": ("PreTransformation", "seamless.transformer"),
     "seamless_transformer.transformation_utils": (
-        "tf_get_buffer extract_tf_dunder global_lock",
+        "tf_get_buffer extract_tf_dunder global_lock pack_deep_structure unpack_deep_structure is_deep_celltype",
         "seamless.transformer.utilities",
+    ),
+    "seamless_transformer.compiled_transformer": (
+        "CompiledTransformer DirectCompiledTransformer CompiledObject",
+        "seamless.transformer",
     ),
     "seamless_transformer.util": ("is_spawned in_spawned_main_toplevel", "seamless.transformer.utilities"),
     "seamless_transformer.worker": ("spawn has_spawned shutdown_workers", "seamless.transformer.worker"),
@@ -70,13 +78,46 @@ def test_a_name_is_that_of_our_module(alias: str) -> None:
 
 
 def test_names_that_differ_are_found_as_well() -> None:
+    from remote_http_launcher import main
+    from seamless_config.cluster import get_cluster, get_local_cluster
+    from seamless_config.config_files import load_config_files
     from seamless_remote.buffer_client import BufferClient
+    from seamless_remote.client import ClientRestartRequiredError
     from seamless_transformer.transformation_class import running_in_jupyter
 
     from seamless.remote.buffer_client import HashserverClient
+    from seamless.remote.errors import TransportError
 
     assert BufferClient is HashserverClient
+    assert ClientRestartRequiredError is TransportError
+    assert main.__module__ == "seamless.cli.launcher"
+    assert load_config_files.__module__ == "seamless.config.api"
+    assert get_cluster.__module__ == "seamless.config.selection"
+    assert get_local_cluster() is None
     assert running_in_jupyter() is False
+
+
+def test_what_is_set_through_an_alias_is_set_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    import seamless_remote.buffer_remote as alias
+
+    from seamless.remote import buffer_remote
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alias, "DISABLED", True)
+        assert buffer_remote.DISABLED is True
+    assert buffer_remote.DISABLED is False
+    with mock.patch.object(alias, "DISABLED", True):
+        assert buffer_remote.DISABLED is True
+    assert buffer_remote.DISABLED is alias.DISABLED is False
+
+
+def test_a_submodule_of_an_alias_does_not_replace_one_of_ours() -> None:
+    import seamless_transformer.worker
+
+    import seamless.transformer.worker
+
+    assert seamless.transformer.worker is not seamless_transformer.worker
+    assert isinstance(seamless_transformer.worker, Alias)
 
 
 @pytest.mark.parametrize("package", ALIASES)
@@ -127,6 +168,22 @@ def test_the_utilities_tell_identity_from_the_rest() -> None:
     assert tf_get_buffer({**transformation, "__env__": "cd" * 32}) == tf_get_buffer(transformation)
     assert extract_tf_dunder(transformation) == {"__meta__": {"x": 1}}
     assert is_spawned() is False
+
+
+def test_deep_structures_are_packed_to_checksums_and_back() -> None:
+    from seamless.transformer.utilities import pack_deep_structure, unpack_deep_structure
+
+    cells = {"a": 12, "b": [{"c": "text"}, None]}
+    packed = pack_deep_structure(cells, "deepcell")
+    assert packed["a"] == "a1fb50e6c86fae1679ef3351296fd6713411a08cf8dd1790a4fd05fae8688164"
+    assert unpack_deep_structure(packed, "deepcell") == cells
+    files = {"x/y.txt": b"hello"}
+    packed = pack_deep_structure(files, "deepfolder")
+    assert packed == {"x/y.txt": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}
+    assert unpack_deep_structure(packed, "deepfolder") == files
+    with pytest.raises(TypeError):
+        pack_deep_structure([b"hello"], "folder")
+    assert pack_deep_structure([1], "mixed") == unpack_deep_structure([1], "mixed") == [1]
 
 
 def test_a_spawned_process_knows_that_it_is_one(tmp_path: Path) -> None:

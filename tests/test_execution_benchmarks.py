@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("numpy")
 ROOT = Path(__file__).resolve().parents[1]
-NEEDED = {"steps": "numpy", "arrays": "numpy", "memory": "numpy", "jobserver": "uvicorn", "dask": "distributed"}
+NEEDED = dict.fromkeys(("steps", "arrays", "memory", "start", "recovery"), "numpy")
+NEEDED |= {"jobserver": "uvicorn", "dask": "distributed"}
 
 
 @pytest.mark.parametrize("group", NEEDED)
@@ -39,13 +40,13 @@ def test_an_unknown_group_is_refused(run_cli: RunCli) -> None:
 
 def test_only_segments_count_in_which_others_were_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     segments = iter([(9.0, 9.0, 0.0), (1.0, 0.5, 0.01), (2.0, 0.5, 0.01), (3.0, 0.5, 0.01), (50.0, 0.5, 0.9)])
-    monkeypatch.setattr(quiet, "_segment", lambda function: next(segments))
+    monkeypatch.setattr(quiet, "_segment", lambda function, services: next(segments))
     assert quiet.compare({"a": lambda: None}, 4)["a"] == quiet.Measured(2.0, 0.5, 3, True)
 
 
 def test_if_too_few_are_quiet_all_count_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     segments = iter([(9.0, 9.0, 0.0), (1.0, 0.5, 0.01), (5.0, 0.5, 0.9), (7.0, 0.5, 0.9)])
-    monkeypatch.setattr(quiet, "_segment", lambda function: next(segments))
+    monkeypatch.setattr(quiet, "_segment", lambda function, services: next(segments))
     assert quiet.compare({"a": lambda: None}, 3)["a"] == quiet.Measured(5.0, 0.5, 3, False)
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ("core", "stores", "launcher", "remote", "transformer", "config", "services", "insight", "cli")
 CORE = {
     "errors", "checksum", "session", "buffer", "celltypes", "cache", "caching", "util", "compression_utils", "shutdown",
-    "version",
+    "version", "buffer_class", "checksum_class",
 }  # fmt: skip
 
 # The package itself wires: it names on first use what the storeys offer, and which activation is the default.

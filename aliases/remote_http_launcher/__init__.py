@@ -2,4 +2,4 @@
 
 from seamless.util.aliases import install
 
-install(__name__, {"": ("seamless.launcher",)})
+install(__name__, {"": ("seamless.launcher",)}, {"": {"main": "seamless.cli.launcher:main"}})

@@ -13,4 +13,11 @@ install(
         "config_files": ("seamless.config.files", "seamless.config.selection"),
         "pure_daskserver": ("seamless.config.errors",),
     },
+    {
+        "cluster": {
+            "get_cluster": "seamless.config.selection:get_cluster",
+            "get_local_cluster": "seamless.config.selection:get_local_cluster",
+        },
+        "config_files": {"load_config_files": "seamless.config.api:load"},
+    },
 )

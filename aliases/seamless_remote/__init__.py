@@ -15,5 +15,8 @@ install(
         "jobserver_remote": ("seamless.remote.jobserver_remote",),
         "daskserver_remote": ("seamless.remote.daskserver_remote",),
     },
-    {"buffer_client": {"BufferClient": "seamless.remote.buffer_client:HashserverClient"}},
+    {
+        "client": {"ClientRestartRequiredError": "seamless.remote.errors:TransportError"},
+        "buffer_client": {"BufferClient": "seamless.remote.buffer_client:HashserverClient"},
+    },
 )

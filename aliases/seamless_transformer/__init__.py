@@ -12,6 +12,7 @@ install(
         "transformation_utils": ("seamless.transformer.utilities",),
         "util": ("seamless.transformer.utilities",),
         "worker": ("seamless.transformer.worker",),
+        "compiled_transformer": ("seamless.transformer",),
         "languages": ("seamless.transformer.languages",),
         "environment": ("seamless.transformer.environment",),
         "remote_job": ("seamless.transformer.remote_job",),

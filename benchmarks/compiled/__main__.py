@@ -14,17 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import table
-from benchmarks.compiled.kernels import ADD_CODE, ADD_SCHEMA, FORCES_CODE, FORCES_SCHEMA, forces
+from benchmarks.compiled.kernels import ADD_CODE, ADD_SCHEMA, FORCES, FORCES_SCHEMA, forces
 from benchmarks.measure import Row, in_turns, per_call
 
 
-def steps(schema: str, code: str) -> tuple[Any, Any]:
-    """Return a direct step, and an independent copy of it."""
+def made_step(schema: str, code: str, language: str = "c") -> Any:
+    """Return a direct step."""
     from seamless.transformer import DirectCompiledTransformer
 
-    made = DirectCompiledTransformer("c")
+    made = DirectCompiledTransformer(language)
     made.schema, made.code = schema, code
-    return made, made.copy()
+    return made
+
+
+def present_languages() -> list[str]:
+    """Return the languages whose compilers there are; the others are left out."""
+    import shutil
+
+    from seamless.transformer.languages import get_language
+
+    return [language for language in FORCES if shutil.which(get_language(language).compilation.compiler)]
 
 
 def bare_call(step: Any) -> Callable[[int], object]:
@@ -50,7 +59,7 @@ def bare_call(step: Any) -> Callable[[int], object]:
 
 def overhead(quick: bool) -> list[Row]:
     """Compare calls of a step that does nothing with a bare call."""
-    step, _ = steps(ADD_SCHEMA, ADD_CODE)
+    step = made_step(ADD_SCHEMA, ADD_CODE)
     bare = bare_call(step)
     step(1, 1)
     calls, runs = (5, 3) if quick else (50, 9)
@@ -80,26 +89,29 @@ def overhead(quick: bool) -> list[Row]:
 
 
 def speed(quick: bool) -> list[Row]:
-    """Compare a kernel with numpy, from arrays to array, nothing cached."""
+    """Compare a kernel in every language with numpy, from arrays to array, nothing cached."""
     import numpy as np
 
-    step, fast = steps(FORCES_SCHEMA, FORCES_CODE)
-    fast.compilation.target = "fast"
+    kernels = {language: made_step(FORCES_SCHEMA, FORCES[language], language) for language in present_languages()}
+    kernels["c, target fast"] = made_step(FORCES_SCHEMA, FORCES["c"])
+    kernels["c, target fast"].compilation.target = "fast"
     n = 100 if quick else 1500
     random = np.random.default_rng(1)
     m = random.uniform(size=n)
-    xs = [random.normal(size=(n, 3)) for _ in range(100)]
     runs = 2 if quick else 5
-    rivals = {
-        "default": per_call(lambda i: step(xs[i], m), 1),
-        "fast": per_call(lambda i: fast(xs[i + 50], m), 1),
-        "numpy": per_call(lambda i: forces(xs[i], m), 1),
-    }
+    xs = iter([random.normal(size=(n, 3)) for _ in range((runs + 3) * len(kernels))])
+    for step in kernels.values():
+        x = next(xs)
+        np.testing.assert_allclose(step(x, m), forces(x, m), rtol=1e-8, atol=1e-8)  # also builds it
+    same = next(xs)
+
+    def calling(step: Any) -> Callable[[], None]:
+        return per_call(lambda i: step(next(xs), m), 1)
+
+    rivals = {name: calling(step) for name, step in kernels.items()}
+    rivals["numpy"] = per_call(lambda i: forces(same, m), 1)
     found = in_turns(rivals, runs)
-    return [
-        Row(f"forces of {n} bodies, uncached", found["default"], "numpy", found["numpy"]),
-        Row(f"forces of {n} bodies, fast", found["fast"], "numpy", found["numpy"]),
-    ]
+    return [Row(f"forces of {n} bodies in {name}", found[name], "numpy", found["numpy"]) for name in kernels]
 
 
 def building() -> list[Row]:
@@ -109,8 +121,7 @@ def building() -> list[Row]:
     counter = iter(range(1000))
 
     def first_call() -> None:
-        step, _ = steps(ADD_SCHEMA, ADD_CODE + f"// {next(counter)}\n")
-        step(1, 1)
+        made_step(ADD_SCHEMA, ADD_CODE + f"// {next(counter)}\n")(1, 1)
 
     def compiler() -> None:
         program = ADD_CODE.encode()

@@ -9,13 +9,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.execution import local, remote
+from benchmarks.execution import lives, local, remote
 from benchmarks.services.report import Line, publish
 
 GROUPS: dict[str, Callable[[Path, bool], list[Line]]] = {
     "steps": local.steps,
     "arrays": local.arrays,
     "memory": local.memory,
+    "start": lives.start,
+    "recovery": lives.recovery,
     "jobserver": remote.jobserver,
     "dask": remote.dask,
     "reference": remote.reference,

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.execution.quiet import Measured, compare
 from benchmarks.services.report import Line
-from benchmarks.workers.steps import add, first, make
+from benchmarks.execution.steps import add, first, make
 
 WORKERS = 2
 _numbers = itertools.count(1, 1_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,23 +24,28 @@ class Measured:
     quiet: bool
 
 
-def compare(rivals: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Measured]:
-    """Let the rivals take turns, once to get warm and then `rounds` times; return the medians of each."""
+def compare(
+    rivals: Mapping[str, Callable[[], object]], rounds: int, services: Sequence[int] = ()
+) -> dict[str, Measured]:
+    """Let the rivals take turns, once to get warm and then `rounds` times; return the medians of each.
+
+    `services`: processes that work for this one without descending from it.
+    """
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rivals}
     for turn in range(rounds + 1):
         for name, function in rivals.items():
-            segment = _segment(function)
+            segment = _segment(function, services)
             if turn:
                 found[name].append(segment)
     return {name: _median(segments) for name, segments in found.items()}
 
 
-def _segment(function: Callable[[], object]) -> tuple[float, float, float]:
+def _segment(function: Callable[[], object], services: Sequence[int]) -> tuple[float, float, float]:
     """Return seconds, CPU seconds of this program, and the share of a processor that others have used."""
-    own, machine, start = tree_seconds(), machine_seconds(), time.perf_counter()
+    own, machine, start = tree_seconds(services), machine_seconds(), time.perf_counter()
     function()
     seconds = time.perf_counter() - start
-    cpu = tree_seconds() - own
+    cpu = tree_seconds(services) - own
     others = machine_seconds() - machine - cpu
     return seconds, cpu, others / max(seconds, 1 / _TICK)
 
@@ -63,8 +68,8 @@ def machine_seconds() -> float:
     return (user + nice + system + irq + softirq) / _TICK
 
 
-def tree_seconds() -> float:
-    """Return the CPU time of this process and of all that descend from it, ended ones included."""
+def tree_seconds(services: Sequence[int] = ()) -> float:
+    """Return the CPU time of this process and of others, and of all that descend from them, ended ones included."""
     children: dict[int, list[int]] = {}
     ticks: dict[int, int] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -74,7 +79,7 @@ def tree_seconds() -> float:
             continue  # it has ended
         children.setdefault(int(fields[1]), []).append(int(name))
         ticks[int(name)] = sum(map(int, fields[11:15]))
-    total, waiting = 0, [os.getpid()]
+    total, waiting = 0, [os.getpid(), *services]
     while waiting:
         pid = waiting.pop()
         total += ticks.get(pid, 0)

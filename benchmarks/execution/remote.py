@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.execution.quiet import Measured
 from benchmarks.services.report import Line
 from benchmarks.services.servers import ROOT
 from benchmarks.services.steps import Project
@@ -24,39 +26,51 @@ here:
       {service}: {{network_interface: 127.0.0.1, port_start: {port}, port_end: {last}}}
 """
 
-# Prints seconds: of one step, of each of many in `parallel`, and on Dask of each of as many raw tasks.
+# Prints, as JSON, what has been measured of one step, of many in `parallel`, and on Dask of as many raw tasks.
 _PROGRAM = """
-import statistics, sys, time
+import contextlib, dataclasses, glob, itertools, json, os, sys
 import seamless, seamless.config
-from benchmarks.workers.steps import add
+from benchmarks.execution.quiet import compare
+from benchmarks.execution.steps import add
 from seamless.transformer import delayed, direct, parallel
 calls, count, rounds, dask = map(int, sys.argv[1:])
 seamless.config.init()
-step, later = direct(add), delayed(add)
+step, later, numbers = direct(add), delayed(add), itertools.count(1, 1_000_000)
 step(-1, 1)
-one, many, raw = [], [], []
-for number in range(calls):
-    start = time.perf_counter()
-    step(number, 2)
-    one.append(time.perf_counter() - start)
-for turn in range(rounds + 1):
-    start = time.perf_counter()
-    for tf in parallel([later(turn * count + i, 3) for i in range(count)]):
+
+def one():
+    base = next(numbers)
+    for i in range(calls):
+        step(base + i, 2)
+
+def many():
+    base = next(numbers)
+    for tf in parallel(later(base + i, 3) for i in range(count)):
         assert tf.exception is None, tf.exception
-    many.append((time.perf_counter() - start) / count)
+
+def raw(client):
+    client.gather(client.map(add, range(count), [2] * count, pure=False))
+
+states = glob.glob(os.environ["REMOTE_HTTP_LAUNCHER_DIR"] + "/server/*.json")
+services = [json.load(open(state))["pid"] for state in states]
+found = compare({"one": one}, rounds, services)
+with contextlib.ExitStack() as stack:
+    rivals = {"many": many}
     if dask:
+        from distributed import Client, LocalCluster
         from seamless.remote import daskserver_remote
-        client = daskserver_remote.client().client
-        start = time.perf_counter()
-        client.gather(client.map(pow, range(count), [2] * count, pure=False))
-        raw.append((time.perf_counter() - start) / count)
-median = lambda values: statistics.median(values[1:])
-print(statistics.median(one), median(many), median(raw) if raw else 0.0, flush=True)
+        ours = daskserver_remote.client().client
+        cluster = stack.enter_context(LocalCluster(2, threads_per_worker=1, dashboard_address=None))
+        other = stack.enter_context(Client(cluster, set_as_default=False))
+        rivals |= {"same": lambda: raw(ours), "other": lambda: raw(other)}
+    found |= compare(rivals, rounds, services)
+print(json.dumps({name: dataclasses.asdict(measured) for name, measured in found.items()}), flush=True)
 seamless.close()
 """
 
 
-def _measure(place: Path, service: str, quick: bool) -> list[float]:
+def _measure(place: Path, service: str, quick: bool) -> tuple[dict[str, Measured], int, int]:
+    """Return what was found, and the number of steps that "one" and "many" stand for."""
     project = Project(place, service, 0)
     port = random.randrange(20000, 32000, 200)
     configuration = project.home / ".seamless"
@@ -64,37 +78,54 @@ def _measure(place: Path, service: str, quick: bool) -> list[float]:
     text = _CLUSTER.format(store=project.home / "store", service=service, port=port, last=port + 199)
     (configuration / "clusters.yaml").write_text(text)
     (project.home / "work" / "seamless.yaml").write_text("- project: steps\n- cluster: here\n- execution: remote\n")
-    numbers = (5, 20, 1) if quick else (100, 500, 5)
-    command = [sys.executable, "-c", _PROGRAM, *map(str, numbers), str(int(service == "daskserver"))]
+    calls, count, rounds = (5, 20, 1) if quick else (100, 1000, 5)
+    command = [sys.executable, "-c", _PROGRAM, *map(str, (calls, count, rounds, int(service == "daskserver")))]
     try:
         done = subprocess.run(
             command,
             cwd=project.home / "work",
             env=project._environment,
             stdout=subprocess.PIPE,
-            timeout=300,
+            timeout=600,
             check=True,
         )
     finally:
         project.stop()
-    return [float(word) for word in done.stdout.split()]
+    found = {name: Measured(**values) for name, values in json.loads(done.stdout).items()}
+    return found, calls, count
+
+
+def _noted(subject: str, measured: Measured) -> str:
+    return subject if measured.quiet else f"{subject} (disturbed)"
 
 
 def jobserver(place: Path, quick: bool) -> list[Line]:
     """Measure one step, and steps a second."""
-    one, many, _ = _measure(place, "jobserver", quick)
+    found, calls, count = _measure(place, "jobserver", quick)
+    one, many = found["one"], found["many"]
     return [
-        Line("jobserver, one step", one * 1e3, "ms", goal=8),
-        Line("jobserver, parallel", 1 / many, "steps/s", goal=300),
+        Line(_noted("jobserver, one step", one), one.seconds / calls * 1e3, "ms", goal=8),
+        Line(_noted("jobserver, parallel", many), count / many.seconds, "steps/s", goal=300),
+        Line("jobserver, parallel, CPU of a step", many.cpu_seconds / count * 1e3, "ms"),
     ]
 
 
 def dask(place: Path, quick: bool) -> list[Line]:
-    """Measure one step, and steps a second against raw tasks."""
-    one, many, raw = _measure(place, "daskserver", quick)
+    """Measure one step, and steps a second against raw tasks: on the same cluster, and on one of two processes."""
+    found, calls, count = _measure(place, "daskserver", quick)
+    one, many, same, other = (found[name] for name in ("one", "many", "same", "other"))
+    subject, rate = _noted("daskserver, parallel", many), count / many.seconds
     return [
-        Line("daskserver, one step", one * 1e3, "ms"),
-        Line("daskserver, parallel", 1 / many, "steps/s", "raw tasks, same cluster", 1 / raw, ratio_goal=0.5),
+        Line(_noted("daskserver, one step", one), one.seconds / calls * 1e3, "ms"),
+        Line(subject, rate, "steps/s", "raw tasks, same cluster", count / same.seconds, ratio_goal=0.5),
+        Line(subject, rate, "steps/s", "raw tasks, LocalCluster(2)", count / other.seconds, ratio_goal=0.5),
+        Line(
+            "daskserver, parallel, CPU of a step",
+            many.cpu_seconds / count * 1e3,
+            "ms",
+            "raw tasks, same cluster",
+            same.cpu_seconds / count * 1e3,
+        ),
     ]
 
 

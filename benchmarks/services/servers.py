@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,10 +115,13 @@ def _install_reference() -> str | None:
 
 
 @contextmanager
-def seamless_server(commands: Path, *words: str, place: Path) -> Iterator[Server]:
-    """Run a server of Seamless, ours or the reference's; the log is in `place`."""
+def seamless_server(
+    commands: Path, *words: str, place: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a server of Seamless, ours or the reference's; the log is in `place`. `environment`: further variables."""
     port = _free_port()
     env = {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(place), "LC_ALL": "C.UTF-8", "SEAMLESS_TOKEN": TOKEN}
+    env.update(environment or {})
     command = [str(commands / words[0]), *words[1:], "--host", "127.0.0.1", "--port", str(port)]
     with _running(command, port, env, place / f"{words[0]}-{port}.log") as server:
         yield server

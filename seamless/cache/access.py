@@ -10,8 +10,13 @@ import os
 from seamless.buffer import Buffer
 from seamless.cache.buffer_writer import get_writer
 from seamless.cache.resolve import fingertip_buffer, miss, open_buffer, resolve_buffer
+from seamless.celltypes import serialize
 from seamless.checksum import Checksum
 from seamless.session import session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CHUNK = 1024 * 1024
 
@@ -58,6 +63,10 @@ class Buffers:
         checksum = buffer.get_checksum()
         self.added[checksum] = buffer
         return checksum
+
+    def add_value(self, value: Any, celltype: str) -> Checksum:
+        """Add the buffer of a value. Raises what `serialize` raises."""
+        return self.add(serialize(value, celltype))
 
     def add_file(self, path: str) -> Checksum:
         """Add the bytes of a file, streamed into the store if one is active. The file may be consumed."""

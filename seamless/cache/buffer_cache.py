@@ -331,7 +331,7 @@ class BufferCache:
             entry = self.strong_cache[checksum] = _Entry()
         if buffer is not None and entry.buffer is None:
             self.weak_cache.remember(checksum, buffer)
-            self._attach(entry, buffer)
+            self._attach(entry, self.weak_cache.get(checksum) or buffer)  # of two that are equal, keep one
             if entry.spilled:
                 self._spill.discard(checksum)
                 entry.spilled = False

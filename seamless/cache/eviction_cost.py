@@ -27,9 +27,9 @@ class EvictionCost:
     """Costs of buffers, per checksum. Thread-safe."""
 
     def __init__(self, limit: int = _LIMIT) -> None:
-        self._profile = "read_buffer"
         self._limit = limit
         self._lock = threading.Lock()
+        self._profile: OrderedDict[Checksum, str] = OrderedDict()
         self._download: OrderedDict[Checksum, float] = OrderedDict()
         self._cpu_seconds: OrderedDict[Checksum, float] = OrderedDict()
         self._dependencies: OrderedDict[Checksum, tuple[Checksum, ...]] = OrderedDict()
@@ -42,11 +42,11 @@ class EvictionCost:
             if len(table) > self._limit:
                 table.popitem(last=False)
 
-    def set_download_profile(self, name: str) -> None:
-        """Say where buffers come from. Raises ValueError for an unknown profile."""
-        if name not in DOWNLOAD_PROFILES:
-            raise ValueError(f"unknown download profile {name!r}; known: {', '.join(DOWNLOAD_PROFILES)}")
-        self._profile = name
+    def set_download_profile(self, checksum: Checksum, profile: str) -> None:
+        """Say where a buffer comes from; without that it is taken for `read_buffer`. Raises ValueError if unknown."""
+        if profile not in DOWNLOAD_PROFILES:
+            raise ValueError(f"unknown download profile {profile!r}; known: {', '.join(DOWNLOAD_PROFILES)}")
+        self._remember(self._profile, checksum, profile)
 
     def override_download_cost(self, checksum: Checksum, cost: float) -> None:
         """Set the download cost of one buffer (units)."""
@@ -73,7 +73,7 @@ class EvictionCost:
             length = self._length.get(checksum)
         if length is None:
             return None
-        per_gib, least = DOWNLOAD_PROFILES[self._profile]
+        per_gib, least = DOWNLOAD_PROFILES[self._profile.get(checksum, "read_buffer")]
         download = self._download.get(checksum, max(least, length / _GIB * per_gib))
         inputs = 0.0
         if depth:

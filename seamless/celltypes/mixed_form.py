@@ -38,11 +38,16 @@ _BULK = 8
 
 def write_stream(value: Any) -> bytes:
     """Return the stream of a container that holds an array or bytes. Raises Unwritable, TypeError."""
+    return npy.join_chunks(*stream_parts(value))
+
+
+def stream_parts(value: Any) -> tuple[list[bytes], list[Any]]:
+    """Return what makes up the stream of such a container, for `npy.join_chunks` or `npy.pieces`."""
     tree = Tree()
     storage, form, skeleton = tree.build(value, 1)
     name, form_json = storage.encode(), dumps(form).encode()
     head = [MAGIC_STREAM, bytes([len(name)]), name, len(form_json).to_bytes(4, "little"), form_json]
-    return npy.join_chunks(head + tree.inner_head(skeleton), tree.leaves)
+    return head + tree.inner_head(skeleton), tree.leaves
 
 
 class Tree:

@@ -84,12 +84,17 @@ def write_binary(value: Any) -> bytes:
 
 def write_array(array: numpy.ndarray[Any, Any]) -> bytes:
     """Return the npy bytes of an array, made with one copy of its data. Raises TypeError."""
+    return join_chunks(*array_parts(array))
+
+
+def array_parts(array: numpy.ndarray[Any, Any]) -> tuple[list[bytes], list[Any]]:
+    """Return what makes up the npy bytes of an array, for `join_chunks` or `pieces`. Raises TypeError."""
     dtype = array.dtype
     require_supported(dtype)
     descr = dtype.str if dtype.names is None else struct_to_descr(dtype)
     flags = array.flags
     fortran = bool(flags.f_contiguous and not flags.c_contiguous)
-    return join_chunks([header(descr, fortran, array.shape)], [array.T if fortran else array])
+    return [header(descr, fortran, array.shape)], [array.T if fortran else array]
 
 
 def join_chunks(head: list[bytes], arrays: list[Any]) -> bytes:
@@ -97,13 +102,18 @@ def join_chunks(head: list[bytes], arrays: list[Any]) -> bytes:
     if all(isinstance(array, bytes) or _is_direct(array) for array in arrays):
         return b"".join([*head, *arrays])
     out = BytesIO()
-    out.writelines(head)
+    out.writelines(pieces(head, arrays))
+    return out.getvalue()
+
+
+def pieces(head: list[bytes], arrays: list[Any]) -> Iterator[Any]:
+    """Yield the bytes that `join_chunks` returns in bytes-like pieces, which must be used before the arrays change."""
+    yield from head
     for array in arrays:
         if isinstance(array, bytes) or _is_direct(array):
-            out.write(array)
+            yield array
         else:
-            out.writelines(_chunks(array))
-    return out.getvalue()
+            yield from _chunks(array)
 
 
 def _is_direct(array: Any) -> bool:
@@ -138,9 +148,14 @@ def array_data(array: Any) -> bytes:
 
 def write_bytes_array(data: bytes) -> bytes:
     """Return the npy bytes of the 0-dimensional `S` array that stands for bytes; needs no numpy."""
+    return b"".join(bytes_pieces(data))
+
+
+def bytes_pieces(data: bytes) -> Iterator[bytes]:
+    """Return the same in two pieces."""
     if len(data) > _MAX_S_BYTES:
         raise ValueError(f"{len(data)} bytes are too many for celltypes 'mixed' and 'binary': use celltype 'bytes'")
-    return header(f"|S{len(data) or 1}", False, ()) + (data or b"\0")
+    return iter([header(f"|S{len(data) or 1}", False, ()), data or b"\0"])
 
 
 # --- reading ---------------------------------------------------------------------------------

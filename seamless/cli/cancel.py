@@ -64,19 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _cancel(tf: Checksum, storage: Storage) -> int:
-    backends: dict[str, Callable[[], str]] = {"process": lambda: _in_processes(tf, storage)}
-    backends |= _elsewhere(tf)
-    answers = []
-    for name, ask in backends.items():
-        try:
-            answer = ask()
-        except SeamlessError as exc:
-            answer = "error: " + " ".join(str(exc).split())
-        answers.append(answer)
+    # First where it is executed: a process that ends cancels it there, too, and there would be nothing left to tell.
+    elsewhere = {name: _ask(cancel) for name, cancel in _elsewhere(tf).items()}
+    answers = {"process": _ask(lambda: _in_processes(tf, storage)), **elsewhere}
+    for name, answer in answers.items():
         write_stdout(f"{name}: {answer}\n".encode())
-    if CANCELED in answers:
+    if CANCELED in answers.values():
         return OK
-    return FAILURE if any(answer.startswith("error") for answer in answers) else USAGE
+    return FAILURE if any(answer.startswith("error") for answer in answers.values()) else USAGE
+
+
+def _ask(cancel: Callable[[], str]) -> str:
+    try:
+        return cancel()
+    except SeamlessError as exc:
+        return "error: " + " ".join(str(exc).split())
 
 
 def _in_processes(tf: Checksum, storage: Storage) -> str:

@@ -109,7 +109,7 @@ def _read_index(path: str) -> tuple[dict[str, str], str]:
         data = f.read()
     try:
         index = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         index = None
     if not isinstance(index, dict):
         raise UsageError(f"{path!r} is not an index: a JSON object of paths and checksums was expected")

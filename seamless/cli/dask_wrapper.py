@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         "writes before. Whoever has the certificate in it can run code as you.",
         usage="%(prog)s [options] CLUSTER --status-file FILE",
         examples=(
+            """echo '{"parameters": {"cores": 1, "memory": "1 GB", "walltime": "1:00:00"}}' > state.json""",
             "seamless-dask-wrapper distributed::LocalCluster --host 127.0.0.1 --status-file state.json",
             "seamless-dask-wrapper dask_jobqueue::SLURMCluster --port-range 60300 60399 --status-file state.json",
         ),

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         "SEAMLESS_CACHE or SEAMLESS_REMOTE_CLIENTS.",
         usage="%(prog)s [options]",
         examples=(
-            "SEAMLESS_CACHE=~/cache seamless-jobserver --workers 4",
+            "SEAMLESS_CACHE=~/cache seamless-jobserver --workers 4 --port 5533",
             'curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:5533/queue',
         ),
     )

@@ -167,6 +167,8 @@ def _dunder(options: argparse.Namespace) -> dict[str, Any]:
             dunder = json.load(f)
     except FileNotFoundError:
         raise UsageError(f"--dunder {path}: there is no such file") from None
+    except RecursionError:
+        raise UsageError(f"{path}: no valid JSON: it is nested too deeply") from None
     except ValueError as exc:
         raise UsageError(f"{path}: no valid JSON: {exc}") from exc
     if not isinstance(dunder, dict):

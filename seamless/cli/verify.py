@@ -139,7 +139,7 @@ def _dict(checksum: Checksum, storage: Storage) -> dict[str, Any] | None:
     data = storage.buffers.get(checksum) if length is not None and length <= 1 << 24 else None
     try:
         value = json.loads(data) if data is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and "__language__" in value else None
 

@@ -90,9 +90,11 @@ class Activation:
             return
         if config.cache is not None:
             from seamless.config.embedded import activate_embedded
+            from seamless.config.limit import watch_limit
 
             project = None if config.project == CACHE_PROJECT else config.project
-            activate_embedded(directory=config.cache, project=project, subproject=config.subproject, stage=config.stage)
+            scope = {"project": project, "subproject": config.subproject, "stage": config.stage}
+            watch_limit(activate_embedded(directory=config.cache, **scope))
         elif launch:
             self._remote().activate(config, launch)
         else:

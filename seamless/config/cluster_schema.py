@@ -119,7 +119,7 @@ QUEUE = Fields(
         "TEMPLATE": Field(_WORD, "a queue defined before: its fields are taken over"),
         "conda": Field(_WORD, "the conda environment of the workers; not together with 'image'"),
         "image": Field(IMAGE, "the container image of the workers; not together with 'conda'"),
-        "walltime": Field(walltime(), "the longest time of a batch job, HH:MM:SS or D-HH:MM:SS"),
+        "walltime": Field(walltime(), "the longest time of a batch job, HH:MM:SS, D-HH:MM:SS or such as 10m"),
         "memory": Field(memory(), "the memory of a batch job"),
         "cores": Field(Int(1), "the cores of a batch job"),
         "job_cores": Field(Int(1), "the cores asked of the batch system, if not 'cores'"),

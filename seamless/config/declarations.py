@@ -175,9 +175,9 @@ def duration() -> Str:
 def walltime() -> Str:
     """Return the type of the time that a batch job may take."""
     return _parsed(
-        "a walltime 'HH:MM:SS' or 'D-HH:MM:SS'",
+        "a walltime 'HH:MM:SS', 'D-HH:MM:SS' or such as '10m'",
         units.walltime_seconds,
-        r"^([0-9]+-)?[0-9]+:[0-9]{1,2}:[0-9]{1,2}$",
+        r"^(([0-9]+-)?[0-9]+:[0-9]{1,2}:[0-9]{1,2}|\s*[0-9.]+\s*[A-Za-z]+\s*)$",
         "a walltime above 0",
     )
 

@@ -52,7 +52,9 @@ def activate_from_environment(session: Session) -> None:
 
             set_remote_clients_from_env()
         return
+    from seamless.config.limit import watch_limit
     from seamless.stores.embedded import cache_subdirectory, open_embedded
 
     store = open_embedded(cache_subdirectory(root, None, None, None))
+    watch_limit(store)
     session.activate([store.buffers], [store.results])

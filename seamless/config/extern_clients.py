@@ -57,7 +57,7 @@ def set_remote_clients_from_env(include_dask: bool = False) -> bool:
 
     try:
         clients = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"{VARIABLE} is not JSON: {exc}; unset it, or have it set by Seamless") from exc
     if include_dask and not session.is_worker and os.environ.get("SEAMLESS_DASK_SCHEDULER"):
         raise ConfigurationError(

@@ -58,8 +58,9 @@ def queue_parameters(
         raise cluster.error(
             f"cluster '{cluster.name}': queue '{queue_name}': 'cores' is required {what}", "queues", queue_name
         )
-    if cluster.type == "oar" and "walltime" in queue:
-        queue["walltime"] = units.without_days(queue["walltime"])
+    walltime = queue.get("walltime", "")
+    if cluster.type == "oar" and walltime or cluster.type == "slurm" and walltime[-1:].isalpha():
+        queue["walltime"] = units.without_days(walltime)
     parameters = {wire: queue[field] for field, wire in _WIRE.items() if field in queue}
     parameters |= _placement(cluster, queue_name, queue, node)
     if queue.get("image") is not None:

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from seamless.config.cluster import Cluster
+
 
 def _select(name: str, value: Any) -> None:
     value = checked_value(name, value)
@@ -177,6 +179,16 @@ def get_node() -> str | None:
 def get_record() -> bool:
     """Return whether full execution records are written."""
     return context.current().record
+
+
+def get_cluster(cluster: str) -> Cluster:
+    """Return the definition of a cluster. Raises ConfigurationError if there is none, or a wrong one."""
+    return context.current().get_cluster(cluster)
+
+
+def get_local_cluster() -> str | None:
+    """Return the name of the cluster that is this machine, None if the definitions name none."""
+    return context.current().local_cluster
 
 
 def get_current(

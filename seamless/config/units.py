@@ -35,11 +35,15 @@ def seconds(text: str) -> float:
 
 
 def walltime_seconds(text: str) -> int:
-    """Return the length of a walltime `HH:MM:SS` or `D-HH:MM:SS`. Raises ValueError.
+    """Return the length of a walltime `HH:MM:SS`, `D-HH:MM:SS` or a duration with its unit. Raises ValueError.
 
-    >>> walltime_seconds("01:30:00"), walltime_seconds("2-00:00:10")
-    (5400, 172810)
+    A number alone is refused: it means seconds in one place, and minutes in another.
+
+    >>> walltime_seconds("01:30:00"), walltime_seconds("2-00:00:10"), walltime_seconds("90m")
+    (5400, 172810, 5400)
     """
+    if ":" not in text and text.strip()[-1:].isalpha():
+        return int(seconds(text))
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
@@ -53,12 +57,12 @@ def walltime_seconds(text: str) -> int:
 
 
 def without_days(walltime: str) -> str:
-    """Return a walltime as `HH:MM:SS`, for batch systems that know no days.
+    """Return a walltime as `HH:MM:SS`, for batch systems that know no days, or no units.
 
-    >>> without_days("2-01:00:00"), without_days("01:00:00")
-    ('49:00:00', '01:00:00')
+    >>> without_days("2-01:00:00"), without_days("01:00:00"), without_days("10m")
+    ('49:00:00', '01:00:00', '00:10:00')
     """
-    if "-" not in walltime:
+    if "-" not in walltime and ":" in walltime:
         return walltime
     total = walltime_seconds(walltime)
     return f"{total // 3600:02d}:{total // 60 % 60:02d}:{total % 60:02d}"

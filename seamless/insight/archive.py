@@ -212,7 +212,7 @@ def _manifest(path: str, members: Iterator[tuple[tarfile.TarInfo, BinaryIO]]) ->
         if not (isinstance(step, dict) and is_hex(step.get("tf_checksum")) and is_hex(step.get("result_checksum"))):
             raise ArchiveError(f"{path}: the manifest has a step without checksums: {str(step)[:100]}")
     for name, length in lengths.items():
-        if not is_hex(name) or not isinstance(length, int):
+        if not is_hex(name) or not isinstance(length, int) or isinstance(length, bool):
             raise ArchiveError(f"{path}: the manifest has a buffer without checksum or length: {name[:100]!r}")
     return manifest
 

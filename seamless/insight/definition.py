@@ -71,12 +71,17 @@ def definition_of_dict(value: Mapping[str, Any]) -> Definition | None:
         if not key.startswith("__"):
             if not (isinstance(entry, (list, tuple)) and len(entry) == 3 and isinstance(entry[0], str)):
                 return None
+            if entry[2] is not None and not is_hex(entry[2]):
+                return None
             pins[key] = PinOf(*entry)
             how = formats.get(key) if isinstance(formats, dict) else None
             if entry[0] in DEEP or (isinstance(how, dict) and str(how.get("celltype")) in DEEP):
                 deep.add(key)
         elif key not in ("__language__", "__output__"):
-            keys[key] = canonical_json(entry).decode()
+            try:
+                keys[key] = canonical_json(entry).decode()
+            except (TypeError, ValueError, RecursionError):
+                return None
     output = value.get("__output__") or ["result", "mixed", None]
     if not (isinstance(output, (list, tuple)) and len(output) > 1):
         return None

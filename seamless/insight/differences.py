@@ -158,7 +158,7 @@ def _first_byte(old: bytes, new: bytes) -> list[str]:
 def _members(old: bytes, new: bytes) -> list[str]:
     try:
         before, after = json.loads(old), json.loads(new)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content_lines(old, new)
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return content_lines(old, new)
@@ -179,7 +179,7 @@ def _value(value: Any) -> str:
 def _json_lines(old: str, new: str) -> list[str]:
     try:
         before, after = json.loads(old), json.loads(new)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [f"{old.strip()} -> {new.strip()}"]
     if isinstance(before, dict) and isinstance(after, dict):
         return _members(old.encode(), new.encode())

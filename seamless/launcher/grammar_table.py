@@ -171,7 +171,10 @@ HELPERS: Mapping[str, Grammar] = {
         _options(*_LAUNCH, *_DESCRIBED),
         service=True,
         required=("key", "workdir"),
-        examples=("rhl-launch-service --key K --workdir ~/buffers -- hashserver ~/buffers",),
+        examples=(
+            "rhl-launch-service --key K --workdir ~/buffers -- "
+            "hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
+        ),
     ),
     "rhl-ensure": Grammar(
         "Have exactly one service of this key run and answer, and start it if there is\n"
@@ -189,6 +192,9 @@ HELPERS: Mapping[str, Grammar] = {
         service=True,
         required=("key", "workdir"),
         conflicts=(("conda-env", "image", "--conda-env and --image are mutually exclusive"),),
-        examples=("rhl-ensure --key K --workdir ~/buffers -- hashserver ~/buffers",),
+        examples=(
+            "rhl-ensure --key K --workdir ~/buffers -- "
+            "hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
+        ),
     ),
 }

@@ -15,10 +15,15 @@ EMPTY = Checksum.of(b"")
 STORED = (200, 201)
 UPLOADED_BY_ANOTHER = 202  # a reference server has thrown our bytes away, and the other upload may yet fail
 _NO_POST = (404, 405, 501)
+_NO_GROUPS = (400, 404, 405, 413, 501)
 
 
 class NoPostError(Exception):
     """Internal: the server takes lists only with GET, as the reference does."""
+
+
+class NoGroupsError(Exception):
+    """Internal: the server does not take several buffers in one request, as the reference does not."""
 
 
 class TooManyError(Exception):
@@ -42,6 +47,25 @@ def ask_list(path: str, checksums: Sequence[Checksum], *, post: bool) -> Call:
 
     body = json_body([c.hex() for c in checksums])
     return Call("POST" if post else "GET", path, answer, body, JSON)
+
+
+def put_group(members: Sequence[tuple[Checksum, Any]]) -> Call:
+    """Store small buffers; the answer says of each whether it is stored. Raises NoGroupsError."""
+    parts: list[Any] = []
+    for checksum, data in members:
+        parts += (checksum.bytes(), len(data).to_bytes(8, "big"), data)
+
+    def answer(got: Answer) -> list[bool]:
+        if got.status in _NO_GROUPS:
+            raise NoGroupsError
+        if got.status != 200:
+            raise got.refused()
+        statuses = got.json()
+        if not isinstance(statuses, list) or len(statuses) != len(members):
+            raise got.unexpected(f"a list of {len(members)} statuses")
+        return [status in STORED for status in statuses]
+
+    return Call("PUT", "/buffers", answer, b"".join(parts), "Content-Type: application/octet-stream\r\n")
 
 
 def promise(checksum: Checksum) -> Call:

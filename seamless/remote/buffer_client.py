@@ -13,13 +13,15 @@ from seamless.remote.client import Client
 from seamless.remote.errors import TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from seamless.remote.response import Response
 
 _BATCH = 5000  # checksums in one request
 _IN_MEMORY = 1 << 24  # bytes up to which `open` keeps a buffer in memory
 _UPLOADS = 4  # at a time
+_SMALL = 1 << 16  # bytes up to which buffers are sent together
+_PARCEL, _PARCEL_BYTES = 250, 1 << 17  # buffers and bytes from which a request is complete
 _ZSTD = "Content-Encoding: zstd\r\n"
 _PATIENCE = 5  # how often an upload of the same buffer by somebody else is waited for
 
@@ -38,6 +40,7 @@ class HashserverClient(Client):
         self.compress = compress
         self._posts = True  # until a server has refused it
         self._has_posted = False
+        self._groups = True  # until a server has refused one
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -179,7 +182,18 @@ class HashserverClient(Client):
         self.must_be_writable()
         from seamless.remote.parallel import for_each
 
-        for_each(lambda item: self._put_data(*item), items, _UPLOADS)
+        for_each(self._put_parcel, _parcels(items) if self._groups else ([item] for item in items), _UPLOADS)
+
+    def _put_parcel(self, parcel: list[tuple[Checksum, Any]]) -> None:
+        stored = [False] * len(parcel)
+        if len(parcel) > 1 and self._groups:
+            try:
+                stored = self.perform(calls.put_group(parcel))
+            except calls.NoGroupsError:
+                self._groups = False
+        for item, done in zip(parcel, stored, strict=True):
+            if not done:
+                self._put_data(*item)
 
     def _put_data(self, checksum: Checksum, data: Any) -> None:
         from seamless.stores.filesystem import flat
@@ -295,6 +309,26 @@ class HashserverClient(Client):
 
 
 BufferClient = HashserverClient
+
+
+def _parcels(items: Iterable[tuple[Checksum, Any]]) -> Iterator[list[tuple[Checksum, Any]]]:
+    """Give the items in groups, the small ones together."""
+    from seamless.stores.filesystem import flat
+
+    parcel: list[tuple[Checksum, Any]] = []
+    size = 0
+    for checksum, data in items:
+        view = flat(data)
+        if view.nbytes > _SMALL:
+            yield [(checksum, view)]
+            continue
+        parcel.append((checksum, view))
+        size += view.nbytes
+        if len(parcel) >= _PARCEL or size >= _PARCEL_BYTES:
+            yield parcel
+            parcel, size = [], 0
+    if parcel:
+        yield parcel
 
 
 def _file_checksum(path: str | os.PathLike[str]) -> Checksum:

@@ -32,7 +32,7 @@ class Answer:
 
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.unexpected("JSON") from None
 
     def refused(self) -> StoreError:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0  # seconds for a request that may as well fail
 LEASE = 30.0  # seconds after which a claim is free that nobody prolongs
 _RENEWALS = 3  # in the time of a lease
+_all: weakref.WeakSet[RemoteClaims] = weakref.WeakSet()
 _WAIT = 20.0  # seconds that one request waits for a claim; less if no answer may take that long
 
 
@@ -41,6 +42,7 @@ class RemoteClaims(ThreadClaims):
         self._held_lock = threading.Lock()
         self._none_at: Address | None = None  # a server that has no claims
         self._renewer: threading.Thread | None = None
+        _all.add(self)
 
     @contextlib.contextmanager
     def hold_unless(
@@ -69,9 +71,8 @@ class RemoteClaims(ThreadClaims):
         despite, wait = accepts is None, 0.0
         while client.located().address != self._none_at:
             try:
-                claimed, result = client.perform(
-                    calls.claim(transformation, self._holder, seconds=LEASE, wait=wait, despite=despite)
-                )
+                call = calls.claim(transformation, self._holder, seconds=LEASE, wait=wait, despite=despite)
+                claimed, result = client.perform(call) if wait else client.claim_once(call)
             except calls.NoClaimsError:
                 self._none_at = client.located().address
                 break
@@ -97,6 +98,16 @@ class RemoteClaims(ThreadClaims):
                 return  # settled; or that of the parent, and this is a forked child
             self._held.discard(transformation)
         self._once(client, calls.release(transformation, self._holder))
+
+    def give_back(self) -> None:
+        """Give everything back, because this process is about to end: nobody need wait for the end of a lease."""
+        client = self._client()
+        if client is None or self._holder["pid"] != os.getpid():
+            return
+        with self._held_lock:
+            held, self._held = self._held, set()
+        for transformation in held:
+            self._once(client, calls.release(transformation, self._holder))
 
     # --- prolonging ---------------------------------------------------------------------------
 
@@ -128,6 +139,16 @@ class RemoteClaims(ThreadClaims):
             import logging
 
             logging.getLogger(__name__).debug("the claims of %r: %s", self._holder["id"], exc)
+
+
+def give_all_back(seconds: float) -> None:
+    """Give back the claims of this process, which is about to end; take no longer than that."""
+    threads = [threading.Thread(target=claims.give_back, daemon=True) for claims in list(_all)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _renew(claims: weakref.ref[RemoteClaims]) -> None:

@@ -70,7 +70,7 @@ def _read(response: Response) -> tuple[bytes, bytes]:
     suffix = suffix_of(response)
     if suffix:
         try:
-            with decoded(response, suffix) as file:
+            with decoded(response, suffix, _most(response)) as file:
                 data = file.read()
         except ValueError as exc:
             raise MismatchError(None) from exc
@@ -115,11 +115,18 @@ def suffix_of(response: Response | Answer) -> str:
     return _SUFFIXES[encoding]
 
 
-def decoded(response: Response, suffix: str) -> BinaryIO:
-    """Return a file with the decompressed body."""
+def decoded(response: Response, suffix: str, most: int | None = None) -> BinaryIO:
+    """Return a file with the decompressed body. Reading raises ValueError beyond `most` bytes."""
     from seamless.compression_utils import open_decompressed
 
-    return open_decompressed(cast(BinaryIO, response), suffix)
+    return open_decompressed(cast(BinaryIO, response), suffix, max_size=most)
+
+
+def _most(response: Response) -> int | None:
+    """Return how many bytes may be taken into memory: those of a body that was made to fill it are not."""
+    from seamless.compression_utils import most_bytes
+
+    return None if response.length is None else most_bytes(response.length)
 
 
 class _HasherBehind:
@@ -201,23 +208,24 @@ def compression_pays(sample: Any) -> bool:
 
 
 def compressed_data(data: memoryview) -> bytes | None:
-    """Return the zstd form of bytes in memory, or None where it does not pay."""
+    """Return the zstd form of bytes in memory, or None where it does not pay, or where a server would refuse it."""
     middle = len(data) // 2
     if len(data) < _LEAST or not compression_pays(data[middle : middle + _SAMPLE]):
         return None
-    from seamless.compression_utils import compress_bytes
+    from seamless.compression_utils import compress_bytes, most_bytes
 
-    return compress_bytes(data, ".zst")
+    compressed = compress_bytes(data, ".zst")
+    return compressed if len(data) <= most_bytes(len(compressed)) else None
 
 
 def compressed_file(path: str | os.PathLike[str]) -> OpenFileBody | None:
-    """Return the zstd form of a file as a body, or None where it does not pay."""
+    """Return the zstd form of a file as a body, or None where it does not pay, or where a server would refuse it."""
     size = os.stat(path).st_size
     if size < _LEAST:
         return None
     from tempfile import SpooledTemporaryFile
 
-    from seamless.compression_utils import compress_stream
+    from seamless.compression_utils import compress_stream, most_bytes
 
     with open(path, "rb") as source:
         source.seek(size // 2)
@@ -226,4 +234,8 @@ def compressed_file(path: str | os.PathLike[str]) -> OpenFileBody | None:
         source.seek(0)
         target = cast(BinaryIO, SpooledTemporaryFile(max_size=_IN_MEMORY))
         compress_stream(source, target, ".zst")
-    return OpenFileBody(target)
+    body = OpenFileBody(target)
+    if size <= most_bytes(body.length):
+        return body
+    target.close()
+    return None

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 TOPIC = "seamless-wrapper"  # of what the wrapper has to say
+JOBS = "seamless-jobs"  # the extension of a scheduler whose workers are in jobs of a batch system
+LOST = "seamless-lost"  # the reason of a task that no job is large enough for; the message says why
 
 
 class SeamlessDaskClient:
     """A connected `distributed.Client` with what is known of its cluster. Thread-safe. Close it.
 
-    `workers`: how many steps one Dask worker executes at once; `most`: all of them together.
+    `workers`: how many steps one Dask worker executes at once; `most`: all of them together; `shares`: whether a
+    worker may have several short ones as one task.
     """
 
     def __init__(
@@ -32,10 +35,12 @@ class SeamlessDaskClient:
         remote_clients: dict[str, Any] | None = None,
         is_local_cluster: bool = False,
         interactive: bool = False,
+        shares: bool = True,
     ):
         self.client, self.workers, self.most = client, workers, most
         self.remote_clients = remote_clients or {}
-        self.is_local_cluster, self.interactive = is_local_cluster, interactive
+        self.is_local_cluster, self.interactive, self.shares = is_local_cluster, interactive, shares
+        self.groups: Any = None  # of short steps; made by who sends them
         self._prepared = False
         self._preparing = threading.Lock()
         client.subscribe_topic(TOPIC, _warn)

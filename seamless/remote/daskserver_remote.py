@@ -97,6 +97,7 @@ class DaskserverLaunchedHandle:
             remote_clients=self._remote_clients(),
             is_local_cluster=str(self.config().get("cluster_string", "")).endswith("LocalCluster"),
             interactive=bool(parameters.get("interactive")),
+            shares=not parameters.get("exclusive"),
         )
 
     def _remote_clients(self) -> dict[str, Any]:

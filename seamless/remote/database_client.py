@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _BATCH = 1000  # requests in one
 _GATHERED = 200  # requests of several threads in one
-_LOOKUPS = 2  # of gathered requests under way
 _PATIENCE = 5.0  # seconds for a request that may as well fail
 
 
@@ -46,9 +45,9 @@ class DatabaseClient(Client):
         limit = database_max_inflight()
         self._slots = threading.BoundedSemaphore(limit) if limit else None
         # Their items name the client, so that it is not part of a cycle.
-        self._lookups = Together(_perform, most=_GATHERED, rounds=_LOOKUPS)
+        self._lookups = Together(_perform, most=_GATHERED)
         self._keeping = Together(_perform, most=_GATHERED)
-        self._claiming = Together(_claim, most=_GATHERED, rounds=_LOOKUPS)
+        self._claiming = Together(_claim, most=_GATHERED)
         self._claims: RemoteClaims | None = None
 
     def _slot(self) -> AbstractContextManager[Any]:

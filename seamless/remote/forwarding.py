@@ -6,6 +6,8 @@ ones are as seen from inside the cluster.
 
 from __future__ import annotations
 
+import os
+
 from seamless.remote import buffer_remote, database_remote
 from seamless.remote.active import active
 from seamless.remote.errors import RemoteUsageError
@@ -27,11 +29,12 @@ def collect(cluster: str) -> dict[str, list[dict[str, Any]]]:
     """
     databases = _of_cluster(active.databases, cluster)
     servers = _of_cluster(active.buffer_servers, cluster)
-    extern_databases = extern_entries(database_remote.registry, active.databases)
-    extern_buffers = extern_entries(buffer_remote.registry, (*active.folders, *active.buffer_servers))
     return {
-        "database": [*(client.describe() for client in databases), *map(_unnamed, extern_databases)],
-        "buffer": [*(client.describe() for client in servers), *map(_unnamed, extern_buffers)],
+        "database": [
+            *(client.describe() for client in databases),
+            *map(_unnamed, database_remote.inspect_extern_clients()),
+        ],
+        "buffer": [*(client.describe() for client in servers), *map(_unnamed, buffer_remote.inspect_extern_clients())],
     }
 
 
@@ -100,7 +103,7 @@ def _define_database(i: int, entry: dict[str, Any], in_remote: bool) -> Any:
             f"remote clients: database {i} has no {'remote_url' if in_remote else 'url'}: {_shown(entry)}"
         )
     return database_remote.define_extern_client(
-        f"extern-db-{i}", "database", url=url, readonly=entry.get("readonly", True), token=entry.get("token")
+        f"extern-db-{i}", "database", url=url, readonly=entry.get("readonly", True), **_token(entry)
     )
 
 
@@ -112,12 +115,16 @@ def _define_buffer(i: int, entry: dict[str, Any], in_remote: bool) -> list[Any]:
         raise RemoteUsageError(
             f"remote clients: buffer {i} has neither {prefix}url nor {prefix}directory: {_shown(entry)}"
         )
+    if directory and in_remote:
+        directory = os.path.expanduser(directory)  # the home of the cluster, which is this machine
     name = f"extern-buffer-{i}"
     both = bool(url and directory)
     defined = []
     if directory:
         defined.append(
-            buffer_remote.define_extern_client(f"{name}-folder" if both else name, "bufferfolder", directory=directory)
+            buffer_remote.define_extern_client(
+                f"{name}-folder" if both else name, "bufferfolder", directory=directory, readonly=True
+            )
         )
     if url:
         defined.append(
@@ -126,10 +133,15 @@ def _define_buffer(i: int, entry: dict[str, Any], in_remote: bool) -> list[Any]:
                 "hashserver",
                 url=url,
                 readonly=entry.get("readonly", True),
-                token=entry.get("token"),
+                **_token(entry),
             )
         )
     return defined
+
+
+def _token(entry: dict[str, Any]) -> dict[str, Any]:
+    token = entry.get("token")
+    return {} if token is None else {"token": token}
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class JobserverClient(Client):
         described = self.description()
         return described is not None and bool(described.get("results_kept"))
 
+    def takes_buffers(self) -> bool:
+        """Tell whether the inputs of a transformation may come along with it, and are stored with the result."""
+        described = self.description()
+        return described is not None and bool(described.get("takes_buffers"))
+
     # --- executing ----------------------------------------------------------------------------
 
     def run_transformation(

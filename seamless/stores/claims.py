@@ -92,7 +92,7 @@ class FileClaims(ThreadClaims):
         except BlockingIOError:
             try:
                 holder = json.loads(os.read(fd, 4096))
-            except ValueError:  # taken this instant: not written yet
+            except (ValueError, RecursionError):  # taken this instant: not written yet
                 return {}
             return holder if isinstance(holder, dict) else {}
         except OSError:

@@ -383,7 +383,7 @@ class BufferDirectory:
                 verdict = self._verdicts.get(verify.state_of(status))
             if verdict is None or verdict.digest.hex() != name:
                 continue
-            if not (verdict and verdict.durable) and time.time() - status.st_ctime < _RECENT:
+            if not verdict.durable and time.time() - status.st_ctime < _RECENT:
                 group.also_durable(base + form, self._layout.directory(name))
             return True
         return False

@@ -63,7 +63,7 @@ def failures(directory: str) -> list[dict[str, Any]]:
     for line in reversed(lines):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and isinstance(entry.get("tf_checksum"), str):
             found.append(entry)

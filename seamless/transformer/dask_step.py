@@ -7,25 +7,35 @@ from __future__ import annotations
 
 import contextvars
 import os
+import pickle
 import platform
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from distributed import WorkerPlugin
+from distributed import Reschedule, WorkerPlugin
 
+from seamless.buffer import Buffer
+from seamless.cache.buffer_cache import register_weakly
 from seamless.checksum import Checksum
-from seamless.errors import TransformationError, UsageError
+from seamless.errors import TransformationError, UsageError, WorkerLostError
+from seamless.remote.claims import give_all_back
+from seamless.remote.dask_client import JOBS
 from seamless.transformer import runner
 from seamless.transformer.dask_output import sender
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.outcome import Envelope, Outcome
+from seamless.transformer.pool import pool
 from seamless.transformer.recording.mode import PROBE, RecordMode, recording
 from seamless.transformer.submission import Submission
 from seamless.transformer.worker import WorkerPoolExecutor
 from seamless.transformer.workers.errors import pack_error
+from seamless.transformer.workers.oom import kills
 from seamless.transformer.workers.step import unpack_step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seamless.transformer.outcome import OutputHandler
     from seamless.transformer.workers.step import Packed
 
@@ -33,6 +43,10 @@ PLUGIN = "seamless-worker-setup"
 PROTOCOL = 2
 CANCELED = "seamless-cancel"  # the reason of a task that was canceled for everybody
 LARGEST_SCRATCH = 16 << 20  # bytes of a scratch result that come with the answer; a larger one is stored
+_IN_JOB = "SEAMLESS_DASK_QUEUE_EXCLUSIVE"  # a variable of jobs
+_KILLED = 128 + signal.SIGKILL  # the status of a command
+_FAREWELL_SECONDS = 1.0
+_THREADS = 16  # that look up and keep the results of short steps
 _CANCEL_SECONDS = 2.0  # to see that nobody else wants a step that was canceled
 
 # How many steps are above the one that this context executes, on any worker.
@@ -56,6 +70,8 @@ class DaskWorkerExecutor(WorkerPoolExecutor):
     def __init__(self, size: int, worker: Any) -> None:
         super().__init__(size)
         self.worker = worker
+        self.in_job = _IN_JOB in os.environ
+        self.retry_starved = not self.in_job  # another job may have more
         self.spreads = worker.state.nthreads > size
         self._active = 0
         self._counting = threading.Lock()
@@ -133,12 +149,33 @@ class SeamlessWorkerSetup(WorkerPlugin):  # type: ignore[misc]
         activate_forwarded(self.remote_clients, in_remote=True)
         if not isinstance(seam.executor, DaskWorkerExecutor):
             seam.executor = DaskWorkerExecutor(self.workers, worker)
+            pool.limit = max(pool.limit, _THREADS)
+            if seam.executor.in_job and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, _farewell)  # the first word of a batch system at the end of a job
             threading.Thread(target=lambda: _executor().workers, daemon=True).start()
 
     def teardown(self, worker: Any) -> None:
         """End the pool."""
         if isinstance(seam.executor, DaskWorkerExecutor):
             seam.executor.close(wait=False)
+            give_all_back(_FAREWELL_SECONDS)
+
+
+def _farewell(number: int, _: Any) -> None:
+    """End this process by a signal; but begin nothing more, and give back what was claimed: others need not wait then.
+
+    Meanwhile the loop of the worker, which this interrupts, cannot say of any step that it has failed.
+    """
+    signal.signal(number, signal.SIG_DFL)
+
+    def end() -> None:
+        seam.executor.close(wait=False)  # type: ignore[attr-defined]
+        give_all_back(_FAREWELL_SECONDS)
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    ending.join(2 * _FAREWELL_SECONDS)
+    os.kill(os.getpid(), number)
 
 
 def _told(one: tuple[str, str, int]) -> str:
@@ -160,14 +197,22 @@ def _mode_here(envelope: Envelope) -> RecordMode | None:
 
 
 def run_step(
-    step: Packed, refresh: bool, above: int, mode: RecordMode | None = None, topic: str | None = None
+    step: Packed,
+    refresh: bool,
+    above: int,
+    mode: RecordMode | None = None,
+    topic: str | None = None,
+    along: bytes | None = None,
 ) -> dict[str, Any]:
     """Look one step up, or execute it once and keep it; return what came of it. The task of a Dask worker.
 
-    `above`: how many steps wait for it; `mode`: what its full record needs; `topic`: of its live output. A failure
-    of the step is no failure of the task: nothing is to be repeated.
+    `above`: how many steps wait for it; `mode`: what its full record needs; `topic`: of its live output; `along`: its
+    inputs, as far as they may be in no store. A failure of the step is no failure of the task: nothing is to be
+    repeated. Raises Reschedule if it has run out of the memory of its job, and another one will have more.
     """
     transformation, tf, envelope = unpack_step(step)
+    killed = kills_before()
+    held = hold(pickle.loads(along) if along else ())
     token = depth.set(above)
     try:
         on_output = sender(_executor().worker, topic)
@@ -179,8 +224,50 @@ def run_step(
     except Exception as exc:  # noqa: BLE001  it belongs to who waits for the step
         outcome = Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
     finally:
+        del held
         depth.reset(token)
-    return _told_of(outcome, envelope)
+    if is_starved(outcome, killed):
+        _ask_for_memory(outcome)
+    return told_of(outcome, envelope)
+
+
+def hold(along: Iterable[bytes]) -> list[Buffer]:
+    """Return buffers that can be found here as long as they are held."""
+    held = [Buffer(content) for content in along]
+    for buffer in held:
+        register_weakly(buffer.get_checksum(), buffer)
+    return held
+
+
+def kills_before() -> int | None:
+    """Return how many processes the system has ended in this job for want of memory; None if this is no job."""
+    return kills() if _IN_JOB in os.environ else None
+
+
+def is_starved(outcome: Outcome, killed: int | None) -> bool:
+    """Tell whether a step has failed in a job because the system has ended its process for want of memory."""
+    if outcome.result is not None or outcome.canceled or not _executor().in_job:
+        return False
+    if isinstance(outcome.original, WorkerLostError):
+        return outcome.original.out_of_memory
+    was_killed = outcome.exit_status == _KILLED or WorkerLostError.__name__ in (outcome.error or "")  # a nested one
+    return was_killed and killed is not None and (kills() or 0) > killed
+
+
+def _ask_for_memory(outcome: Outcome) -> None:
+    """Raise Reschedule if there will be a job with more memory; else note in the outcome why there is none."""
+    worker = _executor().worker
+    client = worker._get_client()
+    reason = client.run_on_scheduler(lacks_memory, str(worker.name), worker.get_current_task())
+    if not reason:
+        raise Reschedule
+    outcome.error = f"{(outcome.error or '').rstrip()}\nIt is not tried again: {reason}\n"
+
+
+async def lacks_memory(worker: str, key: str, dask_scheduler: Any = None) -> str:
+    """Return "" when a step that has run out of memory is to be tried again, else why it is not."""
+    jobs = dask_scheduler.extensions.get(JOBS)
+    return "nobody can give it more memory" if jobs is None else str(await jobs.lacks_memory(worker, key))
 
 
 class _Sent:
@@ -211,7 +298,8 @@ def _run_for_others(
         _sent.submissions.pop(tf, None)
 
 
-def _told_of(outcome: Outcome, envelope: Envelope) -> dict[str, Any]:
+def told_of(outcome: Outcome, envelope: Envelope) -> dict[str, Any]:
+    """Return an outcome as plain values, for the client."""
     original = outcome.original
     return {
         "result": None if outcome.result is None else outcome.result.hex(),

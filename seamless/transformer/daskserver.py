@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+import threading
 from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
@@ -13,7 +15,7 @@ from seamless.session import session
 from seamless.transformer.dask_output import LiveOutput
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
-from seamless.transformer.inputs import inputs_in_memory
+from seamless.transformer.inputs import inputs_in_memory, small_inputs, store_members
 from seamless.transformer.outcome import Usage
 from seamless.transformer.recording.mode import PROBE, RecordMode, recording
 from seamless.transformer.remote_job import RemoteJobWritten
@@ -21,6 +23,8 @@ from seamless.transformer.workers.errors import unpack_error
 from seamless.transformer.workers.step import pack_step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from seamless.remote.dask_client import SeamlessDaskClient
     from seamless.transformer.outcome import Envelope
 
@@ -28,6 +32,8 @@ _PRIORITY = 10
 _NESTED_PRIORITY = 20  # before those of clients: somebody holds a place and waits
 _ATTEMPTS = 4  # with as many schedulers, if one after the other ends
 _MOST = 1000  # steps in flight
+_WAITING = 32  # of them for each that can be executed at once
+_CANCEL_SECONDS = 5.0
 _FAILED_LATELY = 3  # workers that may die with a step, after which it is not tried again
 
 
@@ -51,7 +57,7 @@ class DaskExecutor:
         """Execute one step there; block until it has ended."""
         if request.envelope.local:
             return seam.in_process.execute(request)
-        store_inputs(request)
+        along = inputs_along(request)
         from seamless.transformer.dask_step import use_stores
 
         attempts, moved = _ATTEMPTS, False
@@ -59,7 +65,7 @@ class DaskExecutor:
             client = daskserver_remote.client()
             client.prepare(_set_up)
             try:
-                return submit(client.client, request, mode=_record_mode(request))
+                return _execute(client, request, along)
             except SchedulerLostError:
                 attempts -= 1
                 if not attempts or request.canceled.is_set():
@@ -111,17 +117,29 @@ def store_inputs(request: ExecutionRequest) -> None:
     if request.envelope.env:
         buffers.append(Buffer(request.envelope.env, "plain"))
     writer.store(buffers)
-    if writer.pending():  # what is inside of the inputs
-        writer.flush()
+    store_members()
+
+
+def inputs_along(request: ExecutionRequest) -> list[bytes]:
+    """Return the inputs that go along with the step; if it cannot be all, have a store keep them. Raises StoreError."""
+    envelope = request.envelope
+    along = None if envelope.env or envelope.scratch else small_inputs(request.transformation, scratch=True)
+    if along is None:
+        store_inputs(request)
+        return []
+    store_members()
+    return [buffer.content for buffer in along]
 
 
 def _set_up(client: SeamlessDaskClient) -> None:
     """Make the workers, present and future, those of Seamless. Raises StoreError."""
     from seamless.remote.errors import RemoteError
+    from seamless.transformer.dask_groups import Groups
     from seamless.transformer.dask_step import SeamlessWorkerSetup, version
     from seamless.transformer.pool import pool
 
-    pool.limit = max(pool.limit, min(_MOST, 4 * client.most))  # a thread waits for each
+    pool.limit = max(pool.limit, min(_MOST, _WAITING * client.most))  # a thread waits for each
+    client.groups = Groups(client, _PRIORITY)
     try:
         theirs = tuple(client.client.run_on_scheduler(version))
         answers = client.client.register_plugin(SeamlessWorkerSetup(client.workers, client.remote_clients))
@@ -140,6 +158,18 @@ def _set_up(client: SeamlessDaskClient) -> None:
     ]
     if failed:
         raise RemoteError(f"the Dask workers cannot execute steps: {failed[0]}", service="daskserver")
+
+
+def _execute(client: SeamlessDaskClient, request: ExecutionRequest, along: list[bytes]) -> ExecutionAnswer:
+    """Have one step executed, with other short ones if there are any."""
+    told = client.groups.execute(request, along) if client.groups.takes(request) else None
+    if told is not None and not request.canceled.is_set():
+        output = LiveOutput(client.client, request)
+        answer = _answer(request, output, told)
+    else:
+        answer = submit(client.client, request, mode=_record_mode(request), along=along)
+    client.groups.learn(request, answer)
+    return answer
 
 
 def _record_mode(request: ExecutionRequest) -> RecordMode | None:
@@ -161,16 +191,57 @@ def key_of(request: ExecutionRequest, depth: int) -> str:
     return f"{first}-{request.tf}{ending}"
 
 
+class _Cancelations:
+    """What is on its way to schedulers to end steps there. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._under_way = 0
+
+    def send(self, cancel: Callable[[], None]) -> None:
+        """Have `cancel()` called soon, in another thread."""
+        from seamless.transformer.pool import pool
+
+        def run() -> None:
+            try:
+                cancel()
+            except (OSError, TimeoutError) as exc:  # with the connection the wish for the step has ended, too
+                import logging
+
+                logging.getLogger(__name__).info("a step could not be canceled: %s", exc)
+            finally:
+                with self._condition:
+                    self._under_way -= 1
+                    self._condition.notify_all()
+
+        with self._condition:
+            self._under_way += 1
+        pool.submit(run)
+
+    def wait(self) -> None:
+        """Return when all have gone, or soon."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._under_way == 0, _CANCEL_SECONDS)
+
+
+cancelations = _Cancelations()
+session.on_close.insert(0, cancelations.wait)  # before connections are closed
+
+
 def submit(
-    client: Any, request: ExecutionRequest, *, depth: int = 0, mode: RecordMode | None = None
+    client: Any,
+    request: ExecutionRequest,
+    *,
+    depth: int = 0,
+    mode: RecordMode | None = None,
+    along: Sequence[bytes] = (),
 ) -> ExecutionAnswer:
     """Have one step executed by a `distributed.Client`; block until it has ended.
 
-    `depth`: how many steps wait for it. Steps of clients take one `S` of a worker, others do not: they could wait
-    for those that wait for them.
+    `depth`: how many steps wait for it; `along`: inputs that may be in no store yet. Steps of clients take one `S` of a
+    worker, others do not: they could wait for those that wait for them.
     """
     from seamless.transformer.dask_step import cancel_step, run_step
-    from seamless.transformer.pool import pool
 
     key = key_of(request, depth)
     output = LiveOutput(client, request)
@@ -181,6 +252,7 @@ def submit(
         depth,
         mode,
         output.topic,
+        pickle.dumps(list(along), 5),
         key=key,
         pure=True,
         priority=_NESTED_PRIORITY if depth else _PRIORITY,
@@ -188,12 +260,12 @@ def submit(
         retries=0,
     )
 
-    def stop() -> None:
-        def cancel() -> None:
-            future.cancel()
-            client.run(cancel_step, request.tf.hex(), key, wait=False)
+    def cancel() -> None:
+        future.cancel()
+        client.run(cancel_step, request.tf.hex(), key, wait=False)
 
-        pool.submit(cancel)
+    def stop() -> None:
+        cancelations.send(cancel)
 
     request.canceled.add_callback(stop)
     try:
@@ -209,6 +281,7 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
 
     from distributed import CancelledError, KilledWorker
 
+    from seamless.remote.dask_client import LOST
     from seamless.transformer.dask_step import CANCELED
 
     try:
@@ -226,6 +299,9 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
             request.canceled.set()  # by `cancel`, before it has begun
         if request.canceled.is_set():
             raise TransformationError("Transformation was canceled") from None
+        if getattr(exc, "reason", None) == LOST:
+            text = getattr(exc, "msg", "")
+            raise WorkerLostError(f"WorkerLostError: {request.envelope.name} was not finished: {text}\n") from None
         raise SchedulerLostError(
             "The Dask scheduler has ended, or another program has canceled the step; to see why: "
             "seamless-service-logs --service daskserver\n"

@@ -54,7 +54,12 @@ def map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def pack_deep(value: Any, celltype: str, add: Callable[[bytes], Checksum]) -> bytes:
-    """Return the buffer of a deep structure; every leaf that is not a checksum becomes a buffer of its own.
+    """Return the buffer of a deep structure, see `pack_leaves`. Raises TypeError."""
+    return canonical_json(pack_leaves(value, celltype, add))
+
+
+def pack_leaves(value: Any, celltype: str, add: Callable[[bytes], Checksum]) -> Any:
+    """Return a deep structure with hexadecimal checksums as leaves; what is no checksum becomes a buffer by `add`.
 
     A leaf of a `deepcell` is a `mixed` buffer, that of a folder the raw bytes. Raises TypeError.
     """
@@ -69,7 +74,7 @@ def pack_deep(value: Any, celltype: str, add: Callable[[bytes], Checksum]) -> by
 
     if celltype != "deepcell" and not isinstance(value, dict):
         raise TypeError(f"celltype {celltype!r} needs a dict of path to content, not {type(value).__name__}")
-    return canonical_json(map_leaves(value, leaf))
+    return map_leaves(value, leaf)
 
 
 def result_buffer(value: Any, celltype: str, buffers: Buffers) -> Checksum:
@@ -80,4 +85,4 @@ def result_buffer(value: Any, celltype: str, buffers: Buffers) -> Checksum:
         return buffers.add(pack_deep(value, celltype, buffers.add))
     if celltype == "checksum" and not isinstance(value, (Checksum, str)):
         raise TypeError("it needs a Checksum or its hexadecimal digits")
-    return buffers.add(serialize(value, celltype))
+    return buffers.add_value(value, celltype)

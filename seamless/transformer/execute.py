@@ -5,6 +5,7 @@ Knows nothing about caching: it reads its inputs, runs the step, adds the result
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Mapping
@@ -48,22 +49,32 @@ def execute(
     *,
     on_output: OutputHandler | None = None,
     canceled: threading.Event | None = None,
+    measured: bool = False,
 ) -> Execution:
-    """Run one transformation, here or in a process started for it. Raises StepError, CacheMissError, StoreError."""
-    if not envelope.record and not os.path.exists(GPU_DRIVER):
-        return _execute(transformation, tf, envelope, buffers, on_output, canceled)
+    """Run one transformation, here or in a process started for it. Raises StepError, CacheMissError, StoreError.
+
+    `measured`: the caller measures what this process uses; the usage is that of steps with one of their own only.
+    """
+    if not envelope.record and not _is_there(GPU_DRIVER):
+        return _execute(transformation, tf, envelope, buffers, on_output, canceled, measured)
     from seamless.transformer.recording.gpu import GpuMeter
     from seamless.transformer.recording.site import Site
 
-    site, meter = Site(), GpuMeter() if os.path.exists(GPU_DRIVER) else None
+    site, meter = Site(), GpuMeter() if _is_there(GPU_DRIVER) else None
     try:
-        done = _execute(transformation, tf, envelope, buffers, on_output, canceled)
+        done = _execute(transformation, tf, envelope, buffers, on_output, canceled, measured)
     finally:
         peak = meter.stop() if meter is not None else None
     done.usage.gpu_memory_peak_bytes = peak
     if envelope.record and done.site is None:
         done.site = site.noted()
     return done
+
+
+@functools.lru_cache
+def _is_there(driver: str) -> bool:
+    """Tell whether there is a driver; looked at once, for /proc is slow."""
+    return os.path.exists(driver)
 
 
 def _execute(
@@ -73,6 +84,7 @@ def _execute(
     buffers: Buffers,
     on_output: OutputHandler | None,
     canceled: threading.Event | None,
+    measured: bool,
 ) -> Execution:
     language = transformation.get("__language__")
     if envelope.meta.get("write_remote_job"):
@@ -87,7 +99,7 @@ def _execute(
         if needs_process(envelope.env):
             return execute_isolated(transformation, envelope, buffers, resolved, on_output=on_output, canceled=canceled)
     if language == "python":
-        return _execute_python(transformation, tf, envelope, buffers, on_output)
+        return _execute_python(transformation, tf, envelope, buffers, on_output, measured)
     if language == "bash":
         from seamless.transformer.bash.run import run_bash
 
@@ -132,6 +144,7 @@ def _execute_python(
     envelope: Envelope,
     buffers: Buffers,
     on_output: OutputHandler | None,
+    measured: bool,
 ) -> Execution:
     from seamless.transformer.capture import capture
     from seamless.transformer.deliver import input_values, result_buffer
@@ -142,7 +155,7 @@ def _execute_python(
     pins, modules = input_values(transformation, buffers)
     celltype = transformation["__output__"][1]
     name = envelope.name
-    meter = UsageMeter()
+    meter = None if measured else UsageMeter()
     with capture(on_output=on_output) as output:
         try:
             value = run_python(
@@ -156,7 +169,7 @@ def _execute_python(
         except Exception as exc:
             text = format_user_error(exc, name=name, origin=envelope.origin)
             raise StepError(text, stdout=output.stdout, stderr=output.stderr) from exc
-    usage = meter.stop()
+    usage = Usage() if meter is None else meter.stop()
     try:
         result = result_buffer(value, celltype, buffers)
     except (TypeError, ValueError, OverflowError) as exc:

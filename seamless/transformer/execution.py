@@ -98,6 +98,8 @@ class Executor(Protocol):
 
     It may have `keeps(envelope) -> bool`: whether it looks such a step up, executes it once however many want it, and
     makes result and record known, all by itself. Raises StoreError. `remote`: whether it executes on another machine.
+    `shares_memory`: whether large buffers are best made in shared memory. `ahead`: how many steps are to be in flight,
+    if that is more than there are threads.
     """
 
     def stops(self, envelope: Envelope) -> bool:
@@ -144,6 +146,9 @@ class Parent(Protocol):
         """Return a buffer, computed again if it is gone. Raises CacheMissError."""
 
 
+_SMALL = frozenset({int, float, bool, str, type(None)})  # types of values that are not worth a look
+
+
 class Seam:
     """The active executor of this process; in a worker process, its parent instead."""
 
@@ -160,6 +165,14 @@ class Seam:
         """Tell whether such a step is looked up, executed once and kept where it is executed. Raises StoreError."""
         keeps = getattr(self.executor, "keeps", None)
         return keeps is not None and keeps(envelope)
+
+    def shared_buffer(self, value: Any, celltype: str) -> Buffer | None:
+        """Return the buffer of a large value, in memory shared with who executes; None where that is no gain."""
+        if type(value) in _SMALL or self.parent is None and not getattr(self.executor, "shares_memory", False):
+            return None
+        from seamless.transformer.workers.memory import buffer_of_large
+
+        return buffer_of_large(value, celltype)
 
     def reset(self) -> None:
         """Execute in this process from now on."""

@@ -23,6 +23,9 @@ MODULES = {
 }
 
 
+_WAITING = 8  # steps under way for each place, so that there always is one whose turn it is
+
+
 class Deferred:
     """The executor of a module, which is imported at the first need."""
 
@@ -72,7 +75,7 @@ def use_remote(name: str | None, places: int | None = None) -> None:
         if name not in MODULES:
             raise KeyError(name)
         seam.executor = Deferred(name)
-    pool.limit = max(default_threads(), 2 * (places or 0))  # a thread waits for each
+    pool.limit = max(default_threads(), _WAITING * (places or 0))  # a thread waits for each
 
 
 session.on_reset(seam.reset)

@@ -80,7 +80,7 @@ class _Renderer:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
         self.blocks: list[str] = []
-        self.decorators: set[str] = set()  # of `seamless.transformer`, that the text uses
+        self.decorators: set[str] = set()  # names of `seamless.transformer` that the text uses
         self.data: dict[str, Any] = {}
         self.written: dict[str, Any] = {}
 
@@ -93,6 +93,8 @@ class _Renderer:
     def add(self, name: str, value: Any) -> None:
         if type(value) is FunctionType or (isinstance(value, type) and value.__module__ != "builtins"):
             self.add_definition(name, value)
+        elif hasattr(type(value), "metavars"):
+            self.add_compiled(name, value)
         elif isinstance(value, TransformerLike):
             self.add_transformer(name, value)
         elif isinstance(value, ModuleType):
@@ -189,6 +191,16 @@ class _Renderer:
             lines.append(f"{name}.modules[{module!r}] = {literal(_sorted(module_definition(definition)))}")
         for key, value in sorted(data.items()):
             lines.append(f"{name}.globals[{key!r}] = {self.carried(name, 'globals', key, value)}")
+        self.blocks.append("\n".join(lines))
+
+    def add_compiled(self, name: str, step: Any) -> None:
+        """Add a CompiledTransformer. What it is made of is text; so is, unlike elsewhere, how it is compiled."""
+        from seamless.transformer.compiled.written import construction
+
+        lines, used = construction(name, step)
+        self.decorators |= used
+        for pin, value in sorted(step.args.items()):
+            lines.append(f"{name}.args[{pin!r}] = {self.carried(name, 'args', pin, value)}")
         self.blocks.append("\n".join(lines))
 
     def carried(self, name: str, part: str, key: str, value: Any) -> str:

@@ -18,7 +18,7 @@ from seamless.remote.jobserver_client import JobOrder
 from seamless.session import session
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
-from seamless.transformer.inputs import inputs_in_memory
+from seamless.transformer.inputs import inputs_in_memory, small_inputs, store_members
 from seamless.transformer.outcome import Usage
 from seamless.transformer.remote_job import RemoteJobWritten
 
@@ -49,13 +49,13 @@ class JobserverExecutor:
         """Execute one step there; block until it has ended."""
         if request.envelope.local:
             return seam.in_process.execute(request)
-        _store_inputs(request)
+        along = _inputs_along(request)
         repairs: dict[str, Callable[[JobserverClient | None], None]] = {
             "missing": lambda client: _store_inputs(request, scratch=True),
             "store": _repair_stores,
         }
         while True:
-            order = _order(request)
+            order = _order(request, along)
             try:
                 client, answer = _execute(request, order)
             except JobFailedError as exc:
@@ -63,6 +63,7 @@ class JobserverExecutor:
                 if repair is None or request.canceled.is_set():
                     raise _error(request, exc) from _cause(exc)
                 repair(next(iter(jobserver_remote.active.clients), None))
+                along = {}
             else:
                 return _answer(request, client, answer)
 
@@ -79,6 +80,17 @@ def executor() -> JobserverExecutor:
 # --- the way there --------------------------------------------------------------------------------
 
 
+def _inputs_along(request: ExecutionRequest) -> dict[str, str]:
+    """Return the inputs that go along with the step; if it cannot be all, have a store keep them. Raises StoreError."""
+    envelope = request.envelope
+    along = None if envelope.env or envelope.scratch else small_inputs(request.transformation)
+    if along is None or not jobserver_remote.first(lambda client: client.takes_buffers()):
+        _store_inputs(request)
+        return {}
+    store_members()
+    return {buffer.get_checksum().hex(): base64.b64encode(buffer.content).decode() for buffer in along}
+
+
 def _store_inputs(request: ExecutionRequest, *, scratch: bool = False) -> None:
     """Have a store keep what the step reads, as far as it is in the memory of this process. Raises StoreError."""
     if not session.writable_buffer_stores():
@@ -90,11 +102,10 @@ def _store_inputs(request: ExecutionRequest, *, scratch: bool = False) -> None:
     if request.envelope.env:
         buffers.append(Buffer(request.envelope.env, "plain"))
     writer.store(buffers)
-    if writer.pending():  # what is inside of the inputs
-        writer.flush()
+    store_members()
 
 
-def _order(request: ExecutionRequest) -> JobOrder:
+def _order(request: ExecutionRequest, along: dict[str, str]) -> JobOrder:
     envelope = request.envelope
     dunder: dict[str, Any] = dict(envelope.pins)
     if envelope.meta:
@@ -113,6 +124,7 @@ def _order(request: ExecutionRequest) -> JobOrder:
             "refresh": request.refresh or None,
             "command": envelope.command,
             "name": envelope.name,
+            "buffers": along or None,
             "origin": list(envelope.origin) if envelope.origin is not None else None,
         },
         request.on_output,

@@ -13,8 +13,9 @@ from typing import Any
 from seamless.session import session
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking
+from seamless.transformer.execution import seam
 from seamless.transformer.pool import pool
-from seamless.transformer.transformation import Transformation
+from seamless.transformer.transformation import Transformation, look_up_together
 
 
 def bound(nparallel: int | None = None) -> int:
@@ -24,7 +25,7 @@ def bound(nparallel: int | None = None) -> int:
     """
     chosen = nparallel if nparallel is not None else session.nparallel
     if chosen is None:
-        return pool.limit
+        return max(pool.limit, getattr(seam.executor, "ahead", 0))
     if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1:
         raise ValueError(f"nparallel must be an int >= 1, not {chosen!r}")
     return chosen
@@ -135,10 +136,11 @@ class _Window:
 
     def fill(self) -> None:
         """Start what fits."""
+        new: list[tuple[int, Transformation]] = []
         while self._running < self._limit:
             item = next(self._source, None)
             if item is None:
-                return
+                break
             index, tf = item
             if not isinstance(tf, Transformation):
                 raise TypeError(
@@ -147,6 +149,10 @@ class _Window:
                 )
             self._running += 1
             self.in_flight.append((index, tf))
+            new.append((index, tf))
+        if len(new) > 1:
+            look_up_together([tf for _, tf in new])
+        for index, tf in new:
             tf.start()
             tf._add_done_callback(functools.partial(self._complete, index))
 

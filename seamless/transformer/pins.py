@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from seamless.buffer import Buffer
 from seamless.celltypes import check_celltype, serialize
 from seamless.checksum import Checksum
+from seamless.transformer.execution import seam
 
 if TYPE_CHECKING:
     from seamless.transformer.transformation import Transformation
@@ -106,7 +107,7 @@ def _value_pin(celltype: str, subcelltype: str | None, value: Any) -> Pin:
 
         structure = Buffer(pack_deep(_hex_leaves(value), celltype, add))
         return Pin(celltype, subcelltype, structure, tuple(leaves))
-    return Pin(celltype, subcelltype, Buffer(serialize(value, celltype)))
+    return Pin(celltype, subcelltype, seam.shared_buffer(value, celltype) or Buffer(serialize(value, celltype)))
 
 
 def _hex_leaves(value: Any) -> Any:

@@ -70,6 +70,22 @@ def lookup(tf: Checksum, *, require_value: bool = False, without: Collection[Res
     return None
 
 
+def missing(transformations: Collection[Checksum]) -> set[Checksum]:
+    """Return those whose result is neither in memory nor in an active store; remember the others. Raises StoreError."""
+    left = [tf for tf in transformations if memory.get_result(tf) is None]
+    if not left:
+        return set()
+    session.ensure_active()
+    for store in session.result_stores:
+        get_results = getattr(store, "get_results", None)
+        found = get_results(left) if get_results is not None else [store.get_result(tf) for tf in left]
+        for tf, result in zip(left, found, strict=True):
+            if result is not None:
+                memory.set_result(tf, result)
+        left = [tf for tf, result in zip(left, found, strict=True) if result is None]
+    return set(left)
+
+
 def lookup_buffer(tf: Checksum) -> Buffer | None:
     """Return the buffer of the known result, or None. Executes nothing, also not to get a lost buffer back."""
     result = memory.get_result(tf)

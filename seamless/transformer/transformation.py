@@ -14,6 +14,7 @@ from seamless.errors import SeamlessError, StoreError, TransformationError
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
 from seamless.transformer.construct import ConstructionError, Definition, build, dependencies, envelope_of, frozen
+from seamless.transformer.inputs import offer
 from seamless.transformer.outcome import Outcome, OutputHandler
 from seamless.transformer.recompute import Comparison, compare, fingertip_result, known_result
 
@@ -54,18 +55,22 @@ class Transformation:
     def construct(self) -> Checksum | None:
         """Compute what this step depends on and its own identity; return the transformation checksum.
 
-        Blocks while dependencies are computed. None if that fails: see `exception`.
+        Active stores get its inputs, so that the checksum is enough for others to compute it. Blocks while
+        dependencies are computed. None if that fails: see `exception`.
         """
         ensure_open("construct")
         if self._tf is None and self.dependencies():
             blocking.check("construct()", "await tf.construction()")
-        return self._construct()
+        return self._construct_and_offer()
 
     async def construction(self) -> Checksum | None:
         """Do what `construct` does, without blocking the event loop."""
         if self._tf is None and self.dependencies():
-            return await off_loop(self._construct)  # type: ignore[no-any-return]
-        return self._construct()
+            return await off_loop(self._construct_and_offer)  # type: ignore[no-any-return]
+        return self._construct_and_offer()
+
+    def _construct_and_offer(self) -> Checksum | None:
+        return offer(self._construct(), self._tf_dict)
 
     def dependencies(self) -> dict[str, tuple[Transformation, ...]]:
         """Return the upstream transformations, by pin."""
@@ -230,6 +235,12 @@ class Transformation:
         if submission is not None:
             submission.start()
 
+    def _may_be_looked_up(self) -> bool:
+        """Tell whether it is about to be looked up, and waits for nothing else."""
+        return not (
+            self._started or self._canceled or self._missed or self._outcome or any(self.dependencies().values())
+        )
+
     def _submit(self) -> Submission | None:
         """Look up; on a miss return the submission that will give the outcome. None when the outcome is there."""
         with self._lock:
@@ -362,12 +373,14 @@ class Transformation:
     def is_cached(self) -> bool:
         """Tell whether the result is known already; dependencies are computed for that. Blocks."""
         ensure_open("is_cached")
-        tf = self.construct()
+        if self._tf is None and self.dependencies():
+            blocking.check("is_cached()", "await tf.is_cached_async()")
+        tf = self._construct()
         return tf is not None and runner.lookup(tf) is not None
 
     async def is_cached_async(self) -> bool:
         """Do what `is_cached` does, without blocking the event loop."""
-        tf = await self.construction()
+        tf = await off_loop(self._construct)
         return tf is not None and await off_loop(runner.lookup, tf) is not None
 
     @property
@@ -483,6 +496,20 @@ class Transformation:
 
 
 _NO_CHECKSUM = Checksum(bytes(32))
+
+
+def look_up_together(handles: list[Transformation]) -> None:
+    """Ask the stores for the results of several transformations at once, before each of them is started.
+
+    What fails here is met again there.
+    """
+    ready = [tf for tf in handles if tf._may_be_looked_up() and tf._construct() is not None]
+    try:
+        missing = runner.missing([tf.transformation_checksum for tf in ready])
+    except StoreError:
+        return
+    for tf in ready:
+        tf._missed = tf._missed or tf.transformation_checksum in missing
 
 
 def _dependency_error(pin: str, dependency: Transformation) -> str:

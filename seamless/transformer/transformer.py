@@ -27,6 +27,7 @@ from seamless.transformer.wrappers import ArgsWrapper, CelltypesWrapper, Globals
 
 _DIRECTORY_CELLTYPES = ("folder", "deepfolder")
 _LARGE = 1 << 20  # bytes
+_IMMUTABLE = frozenset({str, bool, int, float, type(None)})
 _SLOT = "\\" * 64  # where a checksum goes; no pin text contains it, as JSON quotes every backslash in pairs
 
 
@@ -275,7 +276,7 @@ class Transformer:
     def _envelope(self) -> Envelope:
         meta = self._meta
         return Envelope(
-            meta=copy.deepcopy(meta) if meta else {},
+            meta=_copied(meta),
             env=self._environment._to_lowlevel(),
             scratch=self._scratch,
             local=bool(meta.get("local")),
@@ -409,6 +410,16 @@ class DirectTransformer(Transformer):
                 tf_dict[name] = [pin.celltype, pin.subcelltype, _SLOT]
             pieces = form[names] = transformation_buffer(tf_dict).decode().split(_SLOT)
         return pieces  # type: ignore[no-any-return]
+
+
+def _copied(value: Any) -> Any:
+    """Return a deep copy; of what is plain, as it nearly always is, without the detours that others need."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if kind is list:
+        return [_copied(item) for item in value]
+    return value if kind in _IMMUTABLE else copy.deepcopy(value)
 
 
 def _default_celltype(name: str) -> str:

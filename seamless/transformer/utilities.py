@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from seamless.buffer import Buffer
+from seamless.checksum import Checksum
+from seamless.transformer.deliver import DEEP_CELLTYPES, map_leaves, pack_leaves
 from seamless.transformer.identity import orthogonal, transformation_buffer
 
 # For steps that change what their process has only one of. Other processes, worker processes too, have their own.
@@ -22,6 +24,39 @@ def tf_get_buffer(transformation: Mapping[str, Any]) -> Buffer:
 def extract_tf_dunder(transformation: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `__keys__` of a transformation dict that do not bear load."""
     return {key: value for key, value in orthogonal(transformation).items() if key.startswith("__")}
+
+
+def is_deep_celltype(celltype: str | None) -> bool:
+    """Tell whether buffers of a celltype hold checksums of other buffers: deepcell, deepfolder, folder."""
+    return celltype in DEEP_CELLTYPES
+
+
+def pack_deep_structure(structure: Any, celltype: str) -> Any:
+    """Return nested dicts and lists with the checksum (hexadecimal) of each leaf; its buffer is kept for a while.
+
+    A leaf of a `deepcell` is stored as `mixed`, one of a folder as `bytes`. Raises TypeError. Under any other celltype
+    the structure is returned as it is.
+    """
+    if not is_deep_celltype(celltype):
+        return structure
+
+    def add(content: bytes) -> Checksum:
+        buffer = Buffer(content)
+        buffer.tempref()
+        return buffer.get_checksum()
+
+    return pack_leaves(structure, celltype, add)
+
+
+def unpack_deep_structure(structure: Any, celltype: str) -> Any:
+    """Return nested dicts and lists of checksums with the values of a `deepcell`, or the bytes of a folder's files.
+
+    Raises CacheMissError, ValueError. Under any other celltype the structure is returned as it is.
+    """
+    if not is_deep_celltype(celltype):
+        return structure
+    leaves = "mixed" if celltype == "deepcell" else "bytes"
+    return map_leaves(structure, lambda leaf: Checksum(leaf).resolve(leaves))
 
 
 def is_spawned() -> bool:

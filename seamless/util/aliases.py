@@ -26,16 +26,42 @@ class Alias(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
             return [found for found in self.__dir__() if not found.startswith("_")]
-        if not name.startswith("__"):
-            if name in self.alias_renamed:
-                module, _, original = self.alias_renamed[name].partition(":")
-                return getattr(import_module(module), original)
-            for source in self.alias_sources:
-                module_ = import_module(source)
-                if hasattr(module_, name):
-                    return getattr(module_, name)
+        place = self._place_of(name)
+        if place is not None:
+            return getattr(*place)
         places = ", ".join(self.alias_sources) or "nowhere"
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} (it takes its names from {places})")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a name where it comes from, so that what is set has its effect; a submodule is set here."""
+        place = None if isinstance(value, ModuleType) else self._place_of(name)
+        if place is None:
+            super().__setattr__(name, value)
+        else:
+            self.__dict__.setdefault("alias_originals", {}).setdefault(name, getattr(*place))
+            setattr(*place, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Take back what was set: tools that replace a name for a while end with this, as the name is not here."""
+        originals = self.__dict__.get("alias_originals", {})
+        place = self._place_of(name) if name in originals else None
+        if place is None:
+            super().__delattr__(name)
+        else:
+            setattr(*place, originals.pop(name))
+
+    def _place_of(self, name: str) -> tuple[ModuleType, str] | None:
+        """Return the module that a name comes from, and its name there; None if there is none."""
+        if name.startswith("__"):
+            return None
+        if name in self.alias_renamed:
+            module, _, original = self.alias_renamed[name].partition(":")
+            return import_module(module), original
+        for source in self.alias_sources:
+            found = import_module(source)
+            if hasattr(found, name):
+                return found, name
+        return None
 
     def __dir__(self) -> list[str]:
         names = set(self.alias_renamed)

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = Path(f"/var/tmp/seamless-ansible-{os.getuid()}")
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-LOCK = ROOT / "images" / "hashserver.lock"
+LOCK = ROOT / "images" / "seamless-dask.lock"
 SECONDS = 600
 SYSTEM_PYTHON = "/usr/bin/python3"
 

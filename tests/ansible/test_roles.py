@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import yaml
 
 from seamless.launcher.grammar import HELPERS
 from tests.ansible.conftest import ROOT
+from tests.integration.place import SCRIPTS
 
 ANSIBLE = ROOT / "ansible"
 PLAYBOOK = Path(__file__).with_name("services.yml")
@@ -81,6 +85,80 @@ def test_launched_stores_are_stopped_when_what_is_installed_has_changed_and_only
         seen.append(("changed=0" not in done.stdout, sorted(stopped.read_text().split())))
     stores = ["database-hpc-rw-p", "hashserver-hpc-rw-p"]
     assert seen == [(True, stores), (False, []), (True, stores)]
+
+
+@pytest.fixture
+def units(tools: Path, tmp_path: Path) -> Path:
+    """Return the directory of the units of two servers as the role writes them, where no systemd is told of them."""
+    unit = {"host": "127.0.0.1", "port": 0, "writable": True, "options": ["--log-format", "json"]}
+    values = {
+        "seamless_services_home": str(tmp_path),
+        "seamless_services_bin": str(SCRIPTS),
+        "seamless_services_share": str(tmp_path / "share"),
+        "seamless_services_stamp": str(tmp_path / "stamp"),
+        "seamless_services_systemd": {"stat": {"exists": False}},
+        "seamless_services_units": [
+            {**unit, "name": "buffers", "kind": "hashserver", "data": str(tmp_path / "data")},
+            {**unit, "name": "results", "kind": "seamless-database", "data": str(tmp_path / "data" / "seamless.db")},
+        ],
+    }
+    (tmp_path / "data").mkdir()
+    done = run(tools, tmp_path, "ansible-playbook", "-i", "localhost,", "-e", json.dumps(values), str(PLAYBOOK))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tmp_path / ".config" / "systemd" / "user"
+
+
+@pytest.mark.ansible
+@pytest.mark.timeout(700)
+@pytest.mark.xdist_group("ansible")
+def test_systemd_has_nothing_to_say_about_the_units_and_their_commands_serve(
+    units: Path, tmp_path: Path, require: Callable[[object, str], None]
+) -> None:
+    require("systemd-analyze", "systemd is missing")
+    names = ("seamless-buffers.service", "seamless-results.service")
+    place = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", "--man=no", *(units / name for name in names)],
+        env=place, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in names:
+        (line,) = re.findall(r"^ExecStart=(.*)$", (units / name).read_text(), re.MULTILINE)
+        words = shlex.split(line.replace("%h", str(tmp_path)))
+        server = subprocess.Popen(words, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert server.stdout is not None
+            assert any("listening on http://127.0.0.1:" in said for said in server.stdout)
+        finally:
+            server.terminate()
+            server.communicate(timeout=60)
+
+
+@pytest.mark.ansible
+@pytest.mark.timeout(700)
+@pytest.mark.xdist_group("ansible")
+def test_without_root_a_key_is_one_line_among_those_of_others(tools: Path, tmp_path: Path) -> None:
+    others = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBQ9yBVqrFsKkVNTyBFYyGyWHDXRtdJcqEzYcAnwKkHv somebody@else\n"
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIMcyMF1QPlfAW2QGY23WaKTlmUnElWtbTPLGyuoSqVI me@here"
+    lines = tmp_path / ".ssh" / "authorized_keys"
+    lines.parent.mkdir()
+    lines.write_text(others)
+    values = {
+        "rhl_guard_home": str(tmp_path),
+        "rhl_guard_program": str(SCRIPTS / "rhl-guard"),
+        "rhl_guard_data_roots": [str(tmp_path / "data")],
+        "rhl_guard_options": ["--read-only"],
+    }
+    seen = []
+    for state in ("present", "present", "absent"):
+        values["rhl_guard_keys"] = [{"name": "me", "key": key, "state": state}]
+        words = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(values)]
+        done = run(tools, tmp_path, *words, str(PLAYBOOK.with_name("guard.yml")))
+        assert done.returncode == 0, done.stdout + done.stderr
+        seen.append(
+            ("changed=0" not in done.stdout, lines.read_text().count("--read-only"), others in lines.read_text())
+        )
+    assert seen == [(True, 1, True), (False, 1, True), (True, 0, True)]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -62,11 +62,15 @@ def test_to_look_at_what_is_right_finds_nothing_to_change(site: Site) -> None:
     assert site.looked_again.changed == {FRONT: 0, NODE: 0, "workstation": 0}, site.looked_again.output
 
 
-def test_the_key_has_one_line_and_those_of_others_stay(site: Site) -> None:
-    ours, foreign = site.keys
-    assert ours.startswith("restrict,port-forwarding,")
-    assert "rhl-guard --data-roots /etc/seamless/data-roots-seamless --services" in ours
-    assert foreign == site.foreign
+def test_the_key_has_one_line(site: Site) -> None:
+    (line,) = site.keys
+    assert line.startswith(f'restrict,port-forwarding,permitopen="{site.machines.address(FRONT)}:*",permitlisten=')
+    assert "rhl-guard --data-roots /etc/seamless/data-roots-seamless --services" in line
+
+
+def test_a_key_that_the_account_gives_itself_opens_nothing(site: Site) -> None:
+    assert site.used["planted"].returncode == 255
+    assert "Permission denied" in site.used["planted"].stderr
 
 
 def test_the_guarded_key_can_do_nothing_else(site: Site) -> None:
@@ -98,9 +102,25 @@ def test_a_step_of_the_client_is_a_hit_for_a_job(site: Site) -> None:
     assert site.used["ran"] == f"{NODE}\nclient\n"
 
 
+def test_a_step_of_a_client_with_the_guarded_key_is_executed_in_a_job(site: Site) -> None:
+    done = site.remote["done"]
+    assert (done.returncode, done.stdout) == (0, "a\nb\n"), done.stderr
+    node, number = site.remote["where"].split()
+    assert node == NODE
+    assert f"JobId={number} " in site.remote["job"]
+    assert f"UserId={ACCOUNT}(" in site.remote["job"] and f"NodeList={NODE}" in site.remote["job"]
+
+
+def test_services_listen_where_nodes_reach_them_and_nowhere_else(site: Site) -> None:
+    names = ("hashserver", "seamless-database", "seamless-dask-wrapper")
+    assert site.remote["ports"] == dict.fromkeys(names, site.machines.address(FRONT))
+
+
 def test_services_of_the_old_version_end_with_an_upgrade_and_nothing_is_lost(site: Site) -> None:
     run = site.upgraded["run"]
     assert run.status == 0, run.output
+    again = site.upgraded["run again"]
+    assert again.changed == {FRONT: 0, NODE: 0, "workstation": 0}, again.output
     assert site.upgraded["served"]
     assert site.upgraded["served after"] == []
     assert site.upgraded["hit"].stdout == "a\nb\n"
@@ -111,13 +131,19 @@ def test_uninstalling_leaves_what_was_computed_unless_told_otherwise(site: Site)
     left = site.files_after_kept - site.before[FRONT]
     assert any(path.endswith("seamless.db") for path in left)
     assert not any(path.startswith(("/opt/", "/usr/local/")) for path in left)
-    assert f"/home/{ACCOUNT}/.ssh/authorized_keys" in left  # with the lines of others
+    assert str(site.home / ".ssh" / "authorized_keys") in left  # it is not ours
+
+
+def test_nobody_can_log_in_to_an_account_that_stays(site: Site) -> None:
+    assert site.closed.returncode == 255
 
 
 def test_uninstalling_leaves_no_trace(site: Site) -> None:
     assert site.removed.status == 0, site.removed.output
     assert {name: site.machines.files(name) for name in (FRONT, NODE)} == site.before
-    assert not site.data.exists()
+    assert {name: site.running(name) for name in (FRONT, NODE)} == site.running_before
+    assert site.machines.run(FRONT, "squeue", "--noheader", "--states=pending,running").stdout == ""
+    assert not site.data.exists() and not site.home.exists()
     assert not (site.place.home / ".seamless" / "clusters").exists()
     assert site.machines.run(FRONT, "id", ACCOUNT, check=False).returncode != 0
 

@@ -18,10 +18,13 @@ from seamless.cli.queueing.records import BadRecordError, decode
 from seamless.cli.storage import take_in
 from seamless.config.nodes import parse
 from seamless.insight.archive import MANIFEST, ArchiveError, read_archive
+from seamless.insight.collection import Criteria, plan
 from seamless.insight.definition import definition_of, members_of
+from seamless.insight.place import checked_place
+from seamless.insight.sidecar import Sidecar
 from seamless.launcher.statefile import MalformedStateError, read_state
 from seamless.stores.embedded import open_embedded
-from tests.campaign.effort import examples
+from tests.campaign.effort import examples, quick_directory
 
 quick = examples(100)
 json_values = st.recursive(
@@ -161,3 +164,23 @@ def test_an_archive_that_was_overwritten_in_places_makes_no_wrong_buffer(
         assert str(path) in str(exc)
     assert store.buffers.get(Checksum(name)) in (None, content)
     store.results.close()
+
+
+@examples(40)
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "code", "__output__", "__schema__", "__format__"]),
+        json_values | st.lists(st.sampled_from(["mixed", "text", "folder", None, "a" * 64, "A" * 64, 5]), max_size=4),
+    )
+)
+def test_a_store_with_a_step_that_makes_no_sense_can_be_looked_into(step: dict[str, Any]) -> None:
+    data = json.dumps({"__language__": "python", **step}).encode()
+    with quick_directory() as directory:
+        store = open_embedded(directory)
+        store.buffers.put((Checksum.of(one), one) for one in (data, b"a result"))
+        store.results.set_result(Checksum.of(data), Checksum.of(b"a result"))
+        with Sidecar(checked_place(directory)) as sidecar:
+            sidecar.update()
+            plan(sidecar, Criteria(max_size=0, grace=0.0))
+            assert Checksum.of(data).hex() in sidecar.giving(Checksum.of(b"a result").hex())
+        store.results.close()

@@ -72,7 +72,8 @@ def test_a_mistake_in_a_definition_is_found(project: Project, text: str, complai
     ("fields", "complaint"),
     [
         ("walltime: 12:00:00", "found 12:00:00 (an integer); write it in quotes: '12:00:00'"),
-        ("walltime: '1:00'", "expected a walltime 'HH:MM:SS' or 'D-HH:MM:SS', found '1:00'"),
+        ("walltime: '1:00'", "expected a walltime 'HH:MM:SS', 'D-HH:MM:SS' or such as '10m', found '1:00'"),
+        ("walltime: '60'", "expected a walltime 'HH:MM:SS', 'D-HH:MM:SS' or such as '10m', found '60'"),
         ("walltime: '00:00:00'", "expected a walltime above 0"),
         ("memory: 64", "expects an amount of memory such as '32000MB' or '64GiB', found 64 (an integer)"),
         ("memory: 12 parsecs", "expected an amount of memory"),

@@ -69,6 +69,12 @@ def test_pure_dask_has_threads_and_no_record() -> None:
     assert (whole["exclusive"], whole["job_extra_directives"]) == (True, ["--exclusive"])
 
 
+def test_a_walltime_with_a_unit_is_written_as_batch_systems_read_it() -> None:
+    queue = {"cores": 1, "walltime": "90m"}
+    assert parameters("slurm", queue)["walltime"] == parameters("oar", queue)["walltime"] == "01:30:00"
+    assert parameters("local", queue)["walltime"] == "90m"
+
+
 def test_days_of_a_walltime_are_hours_for_oar() -> None:
     queue = {"cores": 1, "walltime": "2-01:30:00"}
     assert parameters("oar", queue)["walltime"] == "49:30:00"

@@ -15,7 +15,8 @@ import numpy as np
 
 import seamless
 import seamless.config
-from seamless.transformer import Transformation, delayed, direct, parallel
+from seamless.transformer import CompiledTransformer, Transformation, delayed, direct, parallel
+from seamless.transformer.languages import define_compiled_language
 
 VALUES = 20_000_000  # of 8 bytes
 
@@ -93,6 +94,20 @@ def bash(code: str, celltypes: dict[str, str], **values: Any) -> Transformation:
     return step(**values)
 
 
+def compiled(statement: str) -> Transformation:
+    """Return a step in a language that is defined here alone; what it is called elsewhere is C."""
+    options = {"options": ["-O2", "-fPIC"], "compile_flag": "-c", "language_flag": "-x c"}
+    define_compiled_language("house-c", {"compiler": "gcc", "mode": "object", **options})
+    step = CompiledTransformer("house-c")
+    step.schema = "inputs: [{name: x, dtype: int32, shape: [N]}]\noutputs: [{name: y, dtype: int32, shape: [K]}]\n"
+    step.code = f"""#include "transformer.h"
+#include <stdlib.h>
+int transform(unsigned N, unsigned maxK, const int32_t *x, unsigned *K, int32_t *y) {{ {statement} return 0; }}
+"""
+    step.metavars.maxK = 3
+    return step([1, 2, 3])
+
+
 def array() -> np.ndarray:
     """Return an array of 160 MB."""
     return np.arange(VALUES, dtype=np.float64)
@@ -107,6 +122,7 @@ def directory() -> Transformation:
 STEPS: dict[str, Callable[[], Transformation]] = {
     "python": lambda: python(2, 40),
     "bash": lambda: bash("tac text >RESULT; echo noise >&2", {"text": "text", "result": "text"}, text="b\na\n"),
+    "compiled": lambda: compiled("*K = 2; y[1] = x[N - 1] + maxK;"),
     "fan out": lambda: fan_out(4),
     "scratch": lambda: length(scratch(100_000)),
     "large input": lambda: total(array()),
@@ -117,6 +133,8 @@ STEPS: dict[str, Callable[[], Transformation]] = {
     "stamp": lambda: stamp(),
     "failing": lambda: failing(1),
     "failing bash": lambda: bash("echo out; echo err >&2; exit 7", {"result": "text"}),
+    "failing compiled": lambda: compiled("return 5;"),
+    "crashing compiled": lambda: compiled("abort();"),
     "crashing": lambda: crashing(1),
     "crashing bash": lambda: bash("kill -9 $$", {"result": "text"}),
 }

@@ -1,13 +1,13 @@
-"""What SLURM does to the jobs in which steps run: nodes that fail or are drained.
+"""What SLURM does to the jobs in which steps run: nodes that fail or are drained, too little memory or time.
 
-A canceled job: tests/integration/test_dask_slurm.py; too little memory or time: tests/services/dask/test_jobs.py.
+A canceled job: tests/integration/test_dask_slurm.py; what follows in which case: tests/services/dask/test_jobs.py.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.t
 pytest.importorskip("dask_jobqueue")
 
 QUICK = ", cores: 1, maximum_jobs: 1, partition: main, extra_dask_config: {distributed.adaptive.interval: 1s}"
-_PATIENCE = 200  # seconds for a program: it lets two minutes pass before a job begins again
+_PATIENCE = 200  # seconds for a program: it may see several jobs begin, and a minute pass in one
 
 # A step that stays in its first job until that ends, and tells in the second one what job it is.
 STEP = """
@@ -66,7 +66,8 @@ def begun(place: DaskPlace, tmp_path: Path, first: str) -> tuple[subprocess.Pope
     mark = tmp_path / "mark"
     program = place.program(STEP.replace("{first}", first).replace("{mark!r}", repr(str(mark))))
     running = place.start(sys.executable, program)
-    eventually(lambda: mark.exists() and mark.read_text())
+    eventually(lambda: running.poll() is not None or mark.exists() and mark.read_text())
+    assert running.poll() is None, running.communicate()
     return running, mark
 
 
@@ -97,3 +98,69 @@ def test_a_step_on_a_node_that_is_drained_ends_there(place: DaskPlace, tmp_path:
     go.touch()
     assert ended(running) == "20:00"
     assert len(mark.read_text().splitlines()) == 1
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+# Two steps that each need more memory than their first job has.
+HUNGRY = """
+@delayed
+def step(mark):
+    import os
+    with open(mark, "a") as f:
+        f.write(os.environ["SLURM_JOB_ID"] + "\\n")
+    return len(b"x" * 700_000_000)
+
+code = "echo $SLURM_JOB_ID >> {mark}; python3 -c 'print(len(bytes(range(100)) * 7_000_000))' > RESULT"
+command = delayed(code, "bash")
+for tf in parallel([step("{mark}"), command()]):
+    print(int(tf.value) if tf.exception is None else tf.exception)
+"""
+
+
+def test_what_the_kernel_ends_for_its_memory_gets_a_job_with_more(
+    place: DaskPlace, tmp_path: Path, require: Callable[[object, str], None]
+) -> None:
+    require("task/cgroup" in command(place, "scontrol", "show", "config"), "SLURM cannot limit memory here")
+    clusters, mark = place.home / ".seamless" / "clusters.yaml", tmp_path / "mark"
+    clusters.write_text(clusters.read_text().replace("cores: 1", "cores: 2"))
+    program = place.program(HUNGRY.replace("{mark}", str(mark)))
+    assert ended(place.start(sys.executable, program)) == "700000000\n700000000"
+    jobs = mark.read_text().split()
+    assert (len(jobs), len(set(jobs))) == (4, 2)
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_a_step_whose_job_comes_to_its_end_gets_a_longer_one_or_one_clear_error(
+    place: DaskPlace, tmp_path: Path, slurm: dict[str, str]
+) -> None:
+    other = DaskPlace(tmp_path / "other", kind="slurm", queue=QUICK.replace("main", "short"), **slurm)
+    try:
+        under_way = []
+        for each in (place, other):
+            clusters = each.home / ".seamless" / "clusters.yaml"
+            clusters.write_text(clusters.read_text().replace("00:20:00", "00:01:00"))
+            under_way.append(begun(each, each.work, "time.sleep(1000)"))
+        (longer, mark), (hopeless, hopeless_mark) = under_way
+        said = ended(hopeless)
+        assert "its job has come to its end (walltime 00:01:00)" in said and "allows no longer jobs" in said
+        assert len(hopeless_mark.read_text().splitlines()) == 1
+        assert ended(longer) == "2:00"
+        assert len(mark.read_text().splitlines()) == 2
+    finally:
+        for running, _ in under_way:
+            running.kill()
+            running.communicate()
+        end(other)
+
+
+# --- neither --------------------------------------------------------------------------------------
+
+
+def test_a_step_that_fails_in_a_job_is_executed_once(place: DaskPlace) -> None:
+    done = place.attempt("seamless-run", "-c", place.counted("echo no >&2; exit 7"))
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "exit status 7" in done.stderr
+    assert place.ran == 1

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from seamless.checksum import Checksum
 from seamless.insight.enforcement import STAMP, Keeper, enforce, enforce_quietly
 from seamless.insight.pinned import set_size_limit
+from seamless.insight.place import checked_place
 
 BIG = b"x" * 200_000
 
@@ -96,3 +101,47 @@ def test_a_command_that_stores_keeps_the_limit(lab, run_cli, tmp_path) -> None:
     again = run_cli(["seamless-run", "-q", "echo", "second"], env={"SEAMLESS_CACHE": str(root)})
     assert again.stdout == b"second\n"
     assert not (store / STAMP).exists(), "a command that has stored nothing does not look"
+
+
+PROGRAM = """
+import sys
+import seamless.config
+from seamless.transformer import direct
+
+@direct
+def step(x, size):
+    return str(x) * size
+
+if sys.argv[2] == "staged":
+    seamless.config.set_stage("one", workdir=".")
+print(len(step(int(sys.argv[1]), 50_000)))
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "staged"])
+def test_a_program_that_stores_keeps_the_limit(how: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "seamless.yaml").write_text("- project: fruit\n")
+
+    def run(number: int) -> None:
+        done = subprocess.run(
+            [sys.executable, "program.py", str(number), how],
+            cwd=tmp_path,
+            env={**os.environ, "SEAMLESS_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "50000\n", "")
+
+    run(1)
+    store = tmp_path / "cache" / "__TOPLEVEL__" / ("" if how == "plain" else "STAGE-one")
+    for path in store.glob("??/*"):
+        os.utime(path, (time.time() - 86400,) * 2)
+    set_size_limit(checked_place(str(store)), 60_000)
+    run(2)
+    large = [path for path in store.glob("??/*") if path.stat().st_size > 50_000]
+    assert len(large) == 1, "the result of the first program has gone, that of the second has just been used"
+    assert (store / STAMP).exists()
+    run(1)

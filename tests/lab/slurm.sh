@@ -25,9 +25,18 @@ print(*(each.getsockname()[1] for each in sockets))
 PY
 }
 
+can_limit_memory() {
+  local probe=/sys/fs/cgroup/memory/seamless-lab-$$
+  mkdir "$probe" 2>/dev/null && rmdir "$probe"
+}
+
 write_configuration() {
-  local dir=$1 host ctld_port d_port
+  local dir=$1 host ctld_port d_port tasks=none memory='' cgroups=CgroupPlugin=autodetect
   host=$(hostname -s)
+  if can_limit_memory; then # then a job that takes more than it has asked for meets the kernel
+    tasks=cgroup memory=_Memory
+    cgroups=$'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainRAMSpace=yes'
+  fi
   read -r ctld_port d_port <<<"$(free_ports 2)"
   mkdir -p "$dir"/{state,spool,log,munge}
   chmod 0755 "$dir" "$dir/munge"
@@ -48,7 +57,7 @@ SlurmdLogFile=$dir/log/slurmd.log
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/$tasks
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 AccountingStorageType=accounting_storage/none
@@ -59,16 +68,17 @@ SwitchType=switch/none
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core$memory
+FirstJobId=$((RANDOM * 1000 + 1))
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=2
 MinJobAge=300
 NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES
-PartitionName=short Nodes=$host MaxTime=1 State=UP OverSubscribe=YES
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=$host MaxTime=1 State=UP
 CONF
-  printf 'CgroupPlugin=autodetect\n' >"$dir/cgroup.conf"
+  printf '%s\n' "$cgroups" >"$dir/cgroup.conf"
   printf 'export SLURM_CONF=%q\n' "$dir/slurm.conf" >"$dir/environment"
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -350,6 +351,33 @@ def test_what_does_not_shrink_is_sent_as_it_is(hashserver: FakeHashserver, tmp_p
     client.put([(Checksum.of(data), data)])
     client.put_file(Checksum.of(data), path)
     assert hashserver.encoded == {} and list(hashserver.stored.values()) == [data]
+
+
+def test_what_shrinks_so_much_that_a_server_would_suspect_harm_is_sent_as_it_is(
+    hashserver: FakeHashserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seamless.compression_utils.ANY_SIZE", 100_000)
+    data = bytes(2_000_000)
+    path = tmp_path / "file"
+    path.write_bytes(data + b"!")
+    client = writer(hashserver, compress=True)
+    client.put([(Checksum.of(data), data)])
+    client.ingest(path)
+    assert hashserver.encoded == {} and sorted(map(len, hashserver.stored.values())) == [2_000_000, 2_000_001]
+
+
+def test_a_body_that_was_made_to_fill_the_memory_is_a_corrupt_buffer(
+    hashserver: FakeHashserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seamless.compression_utils.ANY_SIZE", 100_000)
+    hashserver.encoded[NAME.hex()] = ("zstd", compress_bytes(bytes(50_000_000), ".zst"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BufferCorruptionError):
+            HashserverClient(hashserver.url).get(NAME)
+        assert tracemalloc.get_traced_memory()[1] < 25_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_is_compressed_for_a_server_on_this_machine(hashserver: FakeHashserver) -> None:

@@ -182,6 +182,17 @@ def test_those_who_wait_do_not_keep_others_from_asking(url: str, monkeypatch: py
     thread.join(20)
 
 
+def test_a_process_that_is_about_to_end_gives_everything_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "LEASE", 300.0)
+    client = new_client(url)
+    with client.claim(TF):
+        other = Waiter(url)
+        eventually(lambda: somebody_waits(client))
+        claims.give_all_back(60)
+        other.join(60)
+        assert other.found == [None]
+
+
 def test_a_forked_child_does_not_give_back_the_claim_of_its_parent(url: str) -> None:
     client = new_client(url)
     with client.claim(TF):

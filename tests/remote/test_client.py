@@ -194,7 +194,7 @@ def test_the_requests_under_way_at_a_database_are_limited(
 ) -> None:
     monkeypatch.setenv("SEAMLESS_DATABASE_MAX_INFLIGHT", "1")
     client = DatabaseClient(database.url)
-    threads = [threading.Thread(target=client.get_result, args=(TF,)) for _ in range(6)]
+    threads = [threading.Thread(target=client.get_record, args=(TF,)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

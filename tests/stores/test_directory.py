@@ -408,3 +408,13 @@ def test_threads_may_put_and_get_the_same_buffers_at_once(buffers):
         t.join(60)
     assert len(right) == 6 * 60
     assert buffers.stats() | {"bytes": 0} == {"buffers": 60, "files": 60, "bytes": 0, "temporary": 0, "corrupt": 0}
+
+
+def test_a_buffer_that_is_known_to_be_there_is_not_opened_again(buffers, pair, monkeypatch):
+    buffers.put([pair()])
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "open_regular", None)
+        buffers.put([pair()])
+    damage(buffers.path_of(pair()[0]))
+    buffers.put([pair()])
+    assert buffers.get(pair()[0]) == pair()[1]

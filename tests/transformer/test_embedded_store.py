@@ -124,3 +124,63 @@ def test_an_unusable_cache_directory_is_one_clear_message(program, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert str(tmp_path / "file") in err.splitlines()[-1]
+
+
+CONSTRUCT = """
+import sys, seamless, seamless.config
+from seamless.transformer import delayed
+
+seamless.config.init()
+
+@delayed
+def add(a, b):
+    return a + b
+
+tf = add(19, 23)
+print(tf.is_cached() if sys.argv[1] == "look" else tf.construct())
+seamless.close()
+"""
+
+COMPUTE = """
+import sys, seamless, seamless.config
+from seamless import Checksum
+from seamless.transformer import transformation_from_dict
+
+seamless.config.init()
+definition = Checksum(sys.argv[1]).resolve("plain")
+print(transformation_from_dict(definition).run())
+seamless.close()
+"""
+
+
+def test_a_constructed_step_can_be_computed_by_who_knows_its_checksum_only(program, tmp_path):
+    (tmp_path / "program.py").write_text(CONSTRUCT)
+    checksum, _ = finish(program("construct"))
+    (tmp_path / "program.py").write_text(COMPUTE)
+    out, _ = finish(program(checksum.strip()))
+    assert out == "42\n"
+
+
+def test_looking_whether_a_step_is_cached_stores_nothing(program, tmp_path):
+    (tmp_path / "program.py").write_text(CONSTRUCT)
+    assert finish(program("look"))[0] == "False\n"
+    stored = [path for path in (tmp_path / "cache").rglob("*") if len(path.name) == 64]
+    assert stored == []
+
+
+def test_a_new_step_is_written_in_one_transaction_and_looked_up_no_more_than_needed(tmp_path):
+    from seamless.config.embedded import activate_embedded
+    from seamless.transformer import direct
+
+    def plus(a, b):
+        return a + b
+
+    store = activate_embedded(directory=tmp_path / "cache")
+    step = direct(plus)
+    assert step(1, 2) == 3  # the first one makes the tables
+    seen = []
+    store.results._database.run(lambda connection: connection.set_trace_callback(seen.append))
+    assert step(20, 30) == 50
+    words = [text.split()[0] for text in seen]
+    assert words.count("BEGIN") == words.count("COMMIT") == 1
+    assert len(words) <= 8

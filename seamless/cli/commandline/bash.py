@@ -1,18 +1,19 @@
 """The full parser: all of bash, by tree-sitter-bash.
 
 Gives the same ParsedLine as the quick parser wherever that one has an answer. Commands inside substitutions belong to
-the word they are in and are not listed.
+the word they are in; they are listed apart.
 """
 
 from __future__ import annotations
 
-from seamless.cli.commandline.line import ParsedLine, Redirect, SimpleCommand, Word, place
+from seamless.cli.commandline.line import ParsedLine, Redirect, SimpleCommand, Substituted, Word, place
 from seamless.cli.commandline.prepare import ENDS_WORD, Prepared
 from seamless.cli.commandline.quoting import NAME, UnclosedError, bracket_end, is_assignment, unquote
 from seamless.errors import MissingDependencyError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 COMMANDS = frozenset(
@@ -32,6 +33,7 @@ GROUPS = frozenset(
 )
 BRANCHES = frozenset(("do_group", "elif_clause", "else_clause", "case_item"))
 OTHERS = frozenset(("pipeline", "list", "redirected_statement", "negated_command"))
+PIPES = ("|", "|&")
 OPERATORS = ("&>>", "&>", ">>", ">|", ">&", "<&", ">", "<")
 
 
@@ -40,14 +42,27 @@ def parse_bash(source: str) -> ParsedLine:
 
     Raises UsageError with line, column and a caret if it is none, MissingDependencyError without tree-sitter.
     """
+    return _parse(source, source)
+
+
+def _parse(text: str, source: str) -> ParsedLine:
+    """Parse `text`, which is `source` or a part of it in its place, all else being blank."""
     try:
-        prepared = Prepared(source)
+        prepared = Prepared(text)
     except UnclosedError as exc:
         raise UsageError(syntax_message(source, exc.offset, f"{exc.what} is never closed")) from None
     root = _tree(prepared.text)
     if root.has_error:
-        raise UsageError(_error_message(source, root))
-    return _Walker(prepared, root).line
+        raise UsageError(_error_message(text, root, source))
+    walker = _Walker(prepared, root)
+    for start, end in prepared.substitutions:
+        inner = _parse(" " * start + text[start:end], source)
+        owner = walker.owner(start)
+        found = [(command, start) for command in inner.commands]
+        found += [(nested.command, nested.start) for nested in inner.substituted]
+        walker.line.substituted += [Substituted(command, begin, owner) for command, begin in found]
+    walker.line.substituted.sort(key=lambda nested: nested.start)
+    return walker.line
 
 
 def _tree(text: str) -> Any:
@@ -62,11 +77,25 @@ def _tree(text: str) -> Any:
 
 
 class _Pipeline:
-    """The members of a pipeline being visited, and the number of groups between it and the current node."""
+    """The simple commands in a pipeline, and where it is in the text."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int, end: int) -> None:
         self.members: list[int] = []
-        self.depth = 0
+        self.start, self.end = start, end
+
+
+class _Statement:
+    """A simple command or a group, and the redirections behind it."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.redirects: list[Any] = []
+        self.start, self.end = node.start_byte, node.end_byte
+
+    def add(self, redirect: Any) -> None:
+        """Add a redirection that follows."""
+        self.redirects.append(redirect)
+        self.end = redirect.end_byte
 
 
 class _Walker:
@@ -75,117 +104,110 @@ class _Walker:
     def __init__(self, prepared: Prepared, root: Any) -> None:
         self.prepared = prepared
         self.line = ParsedLine(prepared.source, [])
-        statements = [child for child in root.named_children if child.type != "comment"]
-        self.whole = _bare(statements[0]) if len(statements) == 1 else None
-        self.around: list[_Pipeline] = []
-        self.pipelines: list[_Pipeline | None] = []  # of each command
-        self.visit_statements(root)
-        for index, command in enumerate(self.line.commands):
-            pipeline = self.pipelines[index]
-            command.pipeline = tuple(pipeline.members) if pipeline else (index,)
+        self.whole: Any = None  # the group or loop that is the whole line
+        self.depth = 0  # of groups and loops
+        self.pipeline: _Pipeline | None = None  # the outermost one around what is visited
+        self.pipelines: list[_Pipeline] = []
+        self.spans: list[tuple[int, int]] = []  # of each command, up to its last redirection
+        pipelines = self.statements(root)
+        if len(pipelines) == 1 and len(pipelines[0]) == 1:
+            self.whole = pipelines[0][0].node
+        self.visit_pipelines(pipelines)
+        for pipeline in self.pipelines:
+            for index in pipeline.members:
+                self.line.commands[index].pipeline = tuple(pipeline.members)
 
-    def visit(self, node: Any, pipeline: _Pipeline | None = None) -> int | None:
-        """Visit a statement; return the index of its last simple command, None if it ends in a group.
+    def owner(self, offset: int) -> int | None:
+        """Return the index of the command around the offset, or of the first one of the pipeline around it."""
+        for index, (start, end) in enumerate(self.spans):
+            if start <= offset < end:
+                return index
+        return next((p.members[0] for p in self.pipelines if p.members and p.start <= offset < p.end), None)
 
-        `pipeline`: the one of which `node` is a direct member.
+    def statements(self, node: Any) -> list[list[_Statement]]:
+        """Return the pipelines of which the content of a node consists.
+
+        The grammar does not always nest pipelines and lists as bash does, so only the order of their parts counts.
         """
-        kind = node.type
-        if kind in COMMANDS:
-            return self.visit_command(node, pipeline)
-        if kind == "pipeline":
-            return self.visit_pipeline(node, pipeline)
-        if kind == "redirected_statement":
-            return self.visit_redirected(node, pipeline)
-        if kind == "negated_command":
-            return self.visit(node.named_children[-1], pipeline)
-        if kind == "list":
-            return self.visit_list(node, pipeline)
-        if self.around:
-            self.around[-1].depth += 1
-        self.visit_statements(node)
-        if self.around:
-            self.around[-1].depth -= 1
-        return None
+        pipelines: list[list[_Statement]] = []
+        joined = False  # by a pipe to what precedes
+        for child, parent in _flat(node):
+            kind = child.type
+            alone = kind == "file_redirect" and parent.type == "redirected_statement" and parent.children[0] == child
+            if kind in COMMANDS or kind in GROUPS or alone:
+                if not joined:
+                    pipelines.append([])
+                pipelines[-1].append(_Statement(child))
+                joined = False
+            elif kind in BRANCHES:
+                pipelines += self.statements(child)
+            elif kind in PIPES:
+                joined = bool(pipelines)  # not between the patterns of `case`
+            elif kind == "file_redirect" and pipelines:
+                pipelines[-1][-1].add(child)
+        return pipelines
 
-    def visit_statements(self, node: Any) -> int | None:
-        last = None
-        for child in node.named_children:
-            if child.type == "file_redirect":  # of a function definition
-                self.line.other_redirects.extend(self.redirects(child))
-            elif child.type in BRANCHES:
-                self.visit_statements(child)
-            elif child.type in COMMANDS or child.type in GROUPS or child.type in OTHERS:
-                last = self.visit(child)
-        return last
+    def visit_pipelines(self, pipelines: list[list[_Statement]]) -> None:
+        for statements in pipelines:
+            begins = len(statements) > 1 and self.pipeline is None and self.depth == 0
+            if begins:
+                self.pipeline = _Pipeline(statements[0].start, statements[-1].end)
+                self.pipelines.append(self.pipeline)
+            for statement in statements:
+                self.visit(statement)
+            if begins:
+                self.pipeline = None
 
-    def visit_pipeline(self, node: Any, pipeline: _Pipeline | None) -> int | None:
-        """Visit a pipeline; one cut in two by a redirection is one in the tree inside another."""
-        inner = pipeline if pipeline is not None else _Pipeline()
-        if pipeline is None:
-            self.around.append(inner)
-        last = None
-        for child in node.named_children:
-            last = self.visit(child, inner)
-        if pipeline is None:
-            self.around.pop()
-        return last
+    def visit(self, statement: _Statement) -> None:
+        node, kind = statement.node, statement.node.type
+        if kind == "test_command":  # [[ ]] and (( )) are no simple commands
+            self.line.other_redirects.extend(r for child in statement.redirects for r in self.redirects(child))
+        elif kind in COMMANDS or kind == "file_redirect":
+            self.add_command(statement)
+        else:
+            self.visit_group(node, [r for child in statement.redirects for r in self.redirects(child)])
 
-    def visit_list(self, node: Any, pipeline: _Pipeline | None) -> int | None:
-        """Visit a list; where the tree has it inside a pipeline, only its last command really is a member."""
-        *before, end = node.named_children
-        if pipeline is not None:
-            self.around.pop()
-        for child in before:
-            self.visit(child)
-        if pipeline is not None:
-            self.around.append(pipeline)
-        return self.visit(end, pipeline)
-
-    def visit_redirected(self, node: Any, pipeline: _Pipeline | None) -> int | None:
-        body = node.child_by_field_name("body")
-        redirects = [r for child in node.named_children if child.type == "file_redirect" for r in self.redirects(child)]
-        if body is None:
-            return self.add(SimpleCommand([], redirects), pipeline)
-        last = self.visit(body, pipeline)
-        if last is not None:
-            self.line.commands[last].redirects.extend(redirects)
-        elif self.whole is not None and self.whole.type in GROUPS and _bare(body) == self.whole:
+    def visit_group(self, node: Any, redirects: list[Redirect]) -> None:
+        pipelines = self.statements(node)
+        transparent = node == self.whole and node.type in ("subshell", "compound_statement") and len(pipelines) == 1
+        depth = self.depth
+        self.depth = 0 if transparent and not _is_list(node) else depth + 1
+        self.visit_pipelines(pipelines)
+        self.depth = depth
+        if node == self.whole:
             self.line.group_redirects.extend(redirects)
         else:
             self.line.other_redirects.extend(redirects)
-        return last
 
-    def visit_command(self, node: Any, pipeline: _Pipeline | None) -> int | None:
-        if node.type == "test_command":
-            return None  # [[ ]] and (( )) are no simple commands
-        words: list[Word] = []
-        redirects: list[Redirect] = []
-        ended = False
-        for part in self.parts(node.start_byte, node.end_byte):
-            if isinstance(part, Redirect):
-                redirects.append(part)
-                ended = bool(words)
-            elif not ended and (words or not is_assignment(self.prepared.source[part.start : part.end])):
-                words.append(part)
-        return self.add(SimpleCommand(words, redirects), pipeline)
-
-    def add(self, command: SimpleCommand, pipeline: _Pipeline | None) -> int:
+    def add_command(self, statement: _Statement) -> None:
+        """Add a command with the words that precede its last redirection."""
         index = len(self.line.commands)
+        command = SimpleCommand([], [], (index,), self.depth > 0)
+        behind: list[Word] | None = None
+        end = statement.node.end_byte
+        for node in (statement.node, *statement.redirects):
+            for part in self.parts(node):
+                if isinstance(part, Redirect):
+                    command.words += behind or ()
+                    command.redirects.append(part)
+                    behind = [] if command.words else None
+                    end = max(end, node.start_byte)
+                elif behind is not None:
+                    behind.append(part)
+                elif command.words or not is_assignment(self.prepared.source[part.start : part.end]):
+                    command.words.append(part)
         self.line.commands.append(command)
-        if pipeline is not None:
-            pipeline.members.append(index)
-        elif self.around and self.around[-1].depth <= 1:
-            pipeline = self.around[-1]
-        self.pipelines.append(pipeline)
-        return index
+        self.spans.append((statement.start, end))
+        if self.pipeline is not None:
+            self.pipeline.members.append(index)
 
     def redirects(self, node: Any) -> list[Redirect]:
         """Return the redirection of a node; words that the grammar takes for more targets are left out."""
-        parts = self.parts(node.start_byte, node.end_byte)
-        return [part for part in parts if isinstance(part, Redirect)]
+        return [part for part in self.parts(node) if isinstance(part, Redirect)]
 
-    def parts(self, start: int, end: int) -> list[Word | Redirect]:
-        """Split a piece of the prepared text, which has no quotes left, into words and redirections."""
+    def parts(self, node: Any) -> list[Word | Redirect]:
+        """Split the prepared text of a node, which has no quotes left, into words and redirections."""
+        start, end = node.start_byte, node.end_byte
         text = self.prepared.text
         parts: list[Word | Redirect] = []
         i = start
@@ -219,22 +241,29 @@ class _Walker:
         return Word(value, start, i, expands)
 
 
-def _bare(node: Any) -> Any:
-    """Return a statement without the redirections around it."""
-    while node.type == "redirected_statement" and node.child_by_field_name("body") is not None:
-        node = node.child_by_field_name("body")
-    return node
+def _flat(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each part of the pipelines and lists in a node, and its parent."""
+    for child in node.children:
+        if child.type in OTHERS:
+            yield from _flat(child)
+        else:
+            yield child, node
 
 
-def _error_message(source: str, root: Any) -> str:
-    """Say where the line stops being bash; a line that bash itself accepts gets another message."""
+def _is_list(group: Any) -> bool:
+    """Tell whether a group ends its only pipeline with a sign, as braces in one line do."""
+    return any(child.type in (";", "&") for child in group.children)
+
+
+def _error_message(text: str, root: Any, source: str) -> str:
+    """Say where the text stops being bash; what bash itself accepts gets another message."""
     node = root
     while True:
         inner = next((child for child in node.children if child.has_error or child.is_missing), None)
         if inner is None or node.type == "ERROR" and node is not root:
             break
         node = inner
-    complaint = _bash_complaint(source)
+    complaint = _bash_complaint(text)
     if complaint is None:
         return syntax_message(source, node.start_byte, "cannot analyse this bash syntax") + (
             "\nPut it into a file and write: bash FILE"

@@ -50,28 +50,47 @@ class Redirect(Record):
 
 
 class SimpleCommand(Record):
-    """A command with its words up to the first redirection that follows one.
+    """A command with its words up to the last redirection, if that follows one.
 
-    `redirects`: of this command itself. `pipeline`: indices, in textual order, of the simple commands that are
-    members of the pipeline that contains this command; just its own index if there is no pipeline.
+    `redirects`: of this command itself. `pipeline`: indices, in textual order, of all simple commands in the pipeline
+    that contains this command, those of its groups and loops included; just its own index if there is no pipeline, or
+    none that a list, a line or a single pair of parentheses has as a part. `grouped`: it is inside a group or loop.
     """
 
-    __slots__ = ("words", "redirects", "pipeline")
+    __slots__ = ("words", "redirects", "pipeline", "grouped")
 
-    def __init__(self, words: list[Word], redirects: list[Redirect], pipeline: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, words: list[Word], redirects: list[Redirect], pipeline: tuple[int, ...] = (), grouped: bool = False
+    ) -> None:
         self.words = words
         self.redirects = redirects
         self.pipeline = pipeline
+        self.grouped = grouped
+
+
+class Substituted(Record):
+    """A simple command inside `$(...)`, backticks, `<(...)` or `>(...)` that begins at `start` in the source.
+
+    `owner`: index of the command, or of the first one of the pipeline, that the substitution is a part of; None if it
+    is part of none, such as that in `for x in $(...)`.
+    """
+
+    __slots__ = ("command", "start", "owner")
+
+    def __init__(self, command: SimpleCommand, start: int, owner: int | None) -> None:
+        self.command = command
+        self.start = start
+        self.owner = owner
 
 
 class ParsedLine(Record):
-    """The simple commands of `source` in textual order, those inside substitutions excepted.
+    """The simple commands of `source` in textual order; those inside substitutions are in `substituted`.
 
     `group_redirects`: redirections of a group or loop that is the whole line; `other_redirects`: those of other
     groups and loops.
     """
 
-    __slots__ = ("source", "commands", "group_redirects", "other_redirects")
+    __slots__ = ("source", "commands", "group_redirects", "other_redirects", "substituted")
 
     def __init__(
         self,
@@ -79,15 +98,18 @@ class ParsedLine(Record):
         commands: list[SimpleCommand],
         group_redirects: list[Redirect] | None = None,
         other_redirects: list[Redirect] | None = None,
+        substituted: list[Substituted] | None = None,
     ) -> None:
         self.source = source
         self.commands = commands
         self.group_redirects = group_redirects or []
         self.other_redirects = other_redirects or []
+        self.substituted = substituted or []
 
     def all_redirects(self) -> list[Redirect]:
         """Return every redirection of the line, in textual order."""
-        found = [redirect for command in self.commands for redirect in command.redirects]
+        commands = [*self.commands, *(inner.command for inner in self.substituted)]
+        found = [redirect for command in commands for redirect in command.redirects]
         found += self.group_redirects + self.other_redirects
         return sorted(found, key=lambda redirect: redirect.target.start if redirect.target else -1)
 

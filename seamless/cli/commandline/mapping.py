@@ -36,8 +36,14 @@ class Mapper:
     def map(self, name: str, kind: Kind, described: str, fail: Callable[[str], UsageError] = UsageError) -> str:
         """Return the pin name of the file or directory `name`; raise `fail(message)` if it cannot have one."""
         path = self.absolute(name)
+        if path == self.cwd and self.base == self.cwd:
+            raise fail(
+                f"{described} is the current working directory, which cannot be an input: it is not under itself, and "
+                "the results are written into it.\n"
+                "Name the files and directories in it that the command needs, with -i or as arguments."
+            )
         if self.mode == "strip":
-            pin = os.path.basename(path) if path != self.cwd else "."
+            pin = os.path.basename(path)
         elif self.mode == "extension" and kind == "file":
             number = self.numbers.setdefault(path, len(self.numbers) + 1)
             pin = f"file{number}{_whole_extension(path)}"

@@ -10,6 +10,7 @@ from seamless.cli.commandline.line import ParsedLine, Word, place
 from seamless.cli.commandline.mapping import Mapper, relative_to
 from seamless.cli.commandline.quoting import changes_when_parsed, quote, quote_command
 from seamless.cli.commandline.results import STDOUT, Targets, add_captures, find_redirect_target, redirect_name
+from seamless.cli.commandline.selection import all_commands, primary_command, typed_commands, typed_words
 from seamless.cli.commandline.split import split_line
 from seamless.cli.commandline.typing import (
     Argument,
@@ -77,6 +78,7 @@ class _Planner:
         self.interfaces: dict[int, tuple[Interface, int]] = {}  # index of the command -> interface, index of its word
         self.tools: dict[int, Found | str | None] = {}
         self.line = self._parse(self._source())
+        self.commands = all_commands(self.line)
         self.declared: list[tuple[str, str]] = []  # name, origin of each input given by option
         self.declared_paths: set[str] = set()
 
@@ -129,23 +131,20 @@ class _Planner:
     # --- the steps ----------------------------------------------------------------------------------------------
 
     def analyse(self) -> None:
-        options, line = self.options, self.line
-        primary = options.primary - 1
-        for index, command in enumerate(line.commands):
+        line = self.line
+        primary = primary_command(line, self.options.primary)
+        for index, command in enumerate(self.commands):
             if command.words:
                 self.tools[index] = find_tool(command.words[0].text, self.finder, self.mapper.base)
-                self._load_interface(index)
+                if index < len(line.commands):
+                    self._load_interface(index)
                 self._leave_foreign_tool(index)
         self._collect_targets(primary)
         self._collect_declared()
-        typed: list[int] = []
-        if line.commands:
-            typed = [primary, *(i for i in line.commands[primary].pipeline if i != primary)]
-        position = 0
-        for index in typed:
-            for number, word in enumerate(line.commands[index].words):
-                position += 1
-                self._type_word(index, number, Argument(word, position, line.source), index == primary)
+        typed = typed_commands(line, primary)
+        for position, (index, number) in enumerate(typed_words(line, self.commands, typed), 1):
+            word = self.commands[index].words[number]
+            self._type_word(index, number, Argument(word, position, line.source), index == primary)
         for index in self.interfaces.keys() - set(typed):
             for word in line.commands[index].words:
                 self._type_declared(index, Argument(word, 0, line.source))
@@ -154,10 +153,10 @@ class _Planner:
             self._add_declared(name, origin)
         for interface, _ in self.interfaces.values():
             for entry in interface.inputs.values():
-                self._add_interface_input(interface, entry)
+                self._add_entry(interface, entry, None)
         for index in self.tools.keys() - set(typed):
             self._mark_executable(index)
-        if len(typed) < len(line.commands):
+        if len(set(typed)) < len(line.commands):
             from seamless.cli.commandline.undeclared import warnings
 
             for warning in warnings(line, set(typed), self.mapper, self.targets, self.inputs.values()):
@@ -165,7 +164,7 @@ class _Planner:
 
     def _load_interface(self, index: int) -> None:
         """Load the interface of the tool that a command runs, or else of the script that it gives to its tool."""
-        words = self.line.commands[index].words
+        words = self.commands[index].words
         tool = self.tools[index]
         first = tool.name if isinstance(tool, Found) else os.path.expanduser(words[0].text)
         local = self.finder.local(first)
@@ -185,7 +184,7 @@ class _Planner:
             return False
         from seamless.cli.commandline.interface import load_interface
 
-        arguments = [word.text for word in self.line.commands[index].words[number + 1 :]]
+        arguments = [word.text for word in self.commands[index].words[number + 1 :]]
         interface = load_interface(name, arguments, cwd=self.given_cwd)
         if interface is None:
             return False
@@ -280,10 +279,10 @@ class _Planner:
         if number == 0 and isinstance(tool, Found):
             found: Found | None = tool
         else:
-            guess = (self.options.guess1, self.options.guess2)
-            found = type_argument(
-                argument, self.finder, guess1=guess[0], guess2=guess[1], declared=declared, lenient=self.options.lenient
-            )
+            options = self.options
+            lenient = options.lenient or (word.expands and self.commands[index].grouped)  # differs from turn to turn
+            rules = {"guess1": options.guess1, "guess2": options.guess2, "declared": declared, "lenient": lenient}
+            found = type_argument(argument, self.finder, **rules)
         if found is not None:
             self._add_word(index, number, argument, found)
 
@@ -302,7 +301,7 @@ class _Planner:
         if interface is None or entry is None:
             return False
         if entry.kind != "value":
-            number = next(i for i, word in enumerate(self.line.commands[index].words) if word is argument.word)
+            number = next(i for i, word in enumerate(self.commands[index].words) if word is argument.word)
             pin = self._add_entry(interface, entry, argument.position or None, executable=number == 0)
             self._rewrite(argument.word, pin, number == 0)
             if number == 0:
@@ -356,9 +355,6 @@ class _Planner:
             raise UsageError(f"{where}input argument '{name}': file/directory does not exist")
         self._add(self.mapper.map(found.name, found.kind, f"input argument '{name}'"), found)
 
-    def _add_interface_input(self, interface: Interface, entry: Declared) -> None:
-        self._add_entry(interface, entry, None)
-
     def _add_entry(
         self, interface: Interface, entry: Declared, position: int | None, *, executable: bool = False
     ) -> str:
@@ -398,19 +394,32 @@ class _Planner:
             known.executable = True
 
     def _mark_executable(self, index: int) -> None:
-        """Make the file that a command outside the primary pipeline runs executable, if it is an input."""
-        word, tool = self.line.commands[index].words[0], self.tools[index]
+        """Make the file that a command outside the primary pipeline runs executable, if it is (part of) an input."""
+        word, tool = self.commands[index].words[0], self.tools[index]
         if tool == "system" or index in self.executables:
             return
         name = tool.name if isinstance(tool, Found) else os.path.expanduser(word.text)
         path = self.mapper.absolute(name)
         pin = next((pin for pin, owner in self.mapper.owners.items() if owner == path), None)
+        written = word.text.removeprefix("./")
+        if pin is None and written in self.inputs:
+            pin = written
         if pin is not None and self.inputs[pin].kind == "file":
             self.inputs[pin].executable = True
-            self.executables[index] = pin
-            self._rewrite(word, pin, True)
+            self.executables[index] = word.text if written == pin else pin
+            if written != pin:
+                self._rewrite(word, pin, True)
+        elif written == relative_to(path, self.cwd) and self._is_in_directory(path):
+            self.executables[index] = word.text
         elif "/" in word.text and not isinstance(tool, Found) and kind_of(self.finder.local(name)) == "file":
             self.warn(f"'{word.text}' is run by the command line but is not an input: declare it with -i {word.text}")
+
+    def _is_in_directory(self, path: str) -> bool:
+        """Tell whether a file is in a directory that is an input and has the same name in the workspace."""
+        if self.options.mapping == "strip" or self.mapper.base != self.cwd or kind_of(path) != "file":
+            return False
+        directories = (owner for pin, owner in self.mapper.owners.items() if self.inputs[pin].kind == "directory")
+        return any(relative_to(path, directory) is not None for directory in directories)
 
     # --- the result ---------------------------------------------------------------------------------------------
 
@@ -431,7 +440,7 @@ class _Planner:
         capture_stdout = STDOUT in self.targets.locals
         code = code_text(
             command,
-            executables=list(dict.fromkeys(self.executables[index] for index in sorted(self.executables))),
+            executables=self._executables(),
             metavars=list(metavars),
             targets=[target.name for target in targets],
             capture_stdout=capture_stdout,
@@ -452,6 +461,11 @@ class _Planner:
             self._environment(),
             self.warnings,
         )
+
+    def _executables(self) -> list[str]:
+        """Return the files to be made executable, in the order in which they stand in the line."""
+        order = sorted(self.executables, key=lambda index: self.commands[index].words[0].start)
+        return list(dict.fromkeys(self.executables[index] for index in order))
 
     def _variables(self) -> tuple[dict[str, tuple[str, object]], dict[str, str]]:
         if not self.options.variables and not self.options.metavars:
@@ -478,16 +492,8 @@ class _Planner:
         return match[0]
 
     def _environment(self) -> dict[str, str]:
-        result: dict[str, str] = {}
-        for key, option in (("conda_environment", self.options.conda), ("docker_image", self.options.docker)):
-            if option:
-                result[key] = option
-                continue
-            for interface, _ in self.interfaces.values():
-                value = interface.environment.get(key)
-                if value is not None and result.setdefault(key, value) != value:
-                    raise UsageError(
-                        f"the tools of the command line want different values of {key}: '{result[key]}' and '{value}'. "
-                        f"Choose one with {'--conda' if key == 'conda_environment' else '--docker'}."
-                    )
-        return result
+        if not (self.options.conda or self.options.docker or self.interfaces):
+            return {}
+        from seamless.cli.commandline.environment import chosen_environment
+
+        return chosen_environment(self.options, [interface for interface, _ in self.interfaces.values()])

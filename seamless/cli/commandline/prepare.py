@@ -29,7 +29,8 @@ class Prepared:
     """`text` has the length of the source and is ASCII.
 
     `no_target`: offsets of redirections that name no file (here-documents, here-strings, `<>`);
-    `descriptors`: offset of a redirection -> the number or `{name}` written before it.
+    `descriptors`: offset of a redirection -> the number or `{name}` written before it; `substitutions`: begin and end
+    of the commands inside each `$(...)`, backticks, `<(...)` and `>(...)` of the words, innermost ones excepted.
     """
 
     def __init__(self, source: str) -> None:
@@ -37,6 +38,7 @@ class Prepared:
         self.out = list(source)
         self.no_target: set[int] = set()
         self.descriptors: dict[int, str] = {}
+        self.substitutions: list[tuple[int, int]] = []
         self.heredocs: list[tuple[str, bool]] = []
         i = 0
         while i < len(source):
@@ -55,11 +57,14 @@ class Prepared:
         if c == "\\":
             return self._backslash(i)
         if c in "'\"":
-            return self.fill(i, quote_end(source, i))
+            end = quote_end(source, i)
+            if c == '"':
+                self._substitutions_within(i + 1, end - 1)
+            return self.fill(i, end)
         if c == "$" or c == "`":
             if source.startswith("$'", i):
                 return self.fill(i, ansi_c_end(source, i))
-            return self.fill(i, expansion_end(source, i))
+            return self.fill(i, self._expansion(i))
         if c in "<>":
             return self._redirect(i)
         if c == "\n":
@@ -84,6 +89,25 @@ class Prepared:
         if c in "tc" and self._at_word_start(i):
             return self._prefix(i)
         return i + 1
+
+    def _expansion(self, i: int) -> int:
+        """Return the offset behind the expansion at `i`; note where the commands are that it substitutes, if any."""
+        source, end = self.source, expansion_end(self.source, i)
+        if source[i] == "`":
+            if "\\" not in source[i:end]:  # bash reads what is inside only without these
+                self.substitutions.append((i + 1, end - 1))
+        elif source.startswith("$(", i) and not source.startswith("$((", i):
+            self.substitutions.append((i + 2, end - 1))
+        return end
+
+    def _substitutions_within(self, i: int, end: int) -> None:
+        while i < end:
+            if self.source[i] == "\\":
+                i += 2
+            elif self.source[i] in "$`":
+                i = self._expansion(i)
+            else:
+                i += 1
 
     def _at_word_start(self, i: int) -> bool:
         return i == 0 or self.out[i - 1] in ENDS_WORD
@@ -118,7 +142,9 @@ class Prepared:
     def _redirect(self, i: int) -> int:
         source = self.source
         if source[i + 1 : i + 2] == "(":
-            return self.fill(i, bracket_end(source, i + 1))
+            end = bracket_end(source, i + 1)
+            self.substitutions.append((i + 2, end - 1))
+            return self.fill(i, end)
         self._descriptor(i)
         if source.startswith("<<<", i):
             self.fill(i, i + 2, " ")

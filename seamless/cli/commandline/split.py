@@ -28,16 +28,16 @@ class _Builder:
         self.pipeline: list[int] = []
         self.words: list[Word] = []
         self.redirects: list[Redirect] = []
-        self.ended = False  # a redirection has followed a word: what comes after is not typed
+        self.behind: list[Word] | None = None  # after a redirection: not typed, unless another one follows
 
     def add_word(self, word: Word) -> None:
         if self.redirects and not self.words:
             raise _NotSimpleError
-        if not self.ended:
-            self.words.append(word)
+        (self.words if self.behind is None else self.behind).append(word)
 
     def add_redirect(self, redirect: Redirect) -> None:
-        self.ended = bool(self.words)
+        self.words += self.behind or ()
+        self.behind = [] if self.words else None
         self.redirects.append(redirect)
 
     def end_command(self) -> None:
@@ -49,7 +49,7 @@ class _Builder:
                 raise _NotSimpleError
         self.pipeline.append(len(self.commands))
         self.commands.append(SimpleCommand(self.words, self.redirects))
-        self.words, self.redirects, self.ended = [], [], False
+        self.words, self.redirects, self.behind = [], [], None
 
     def end_pipeline(self) -> None:
         members = tuple(self.pipeline)

@@ -140,10 +140,10 @@ complete -o bashdefault -o default -F _rhl_ensure rhl-ensure
 
 _rhl_guard() {
   _seamless_complete none \
-    '--data-roots --clear-policy --permissive-paths --services --allow-helpers --image-roots --max-services --read-only --bind-loopback --print-authorized-key --without-tunnels --version -h --help' \
+    '--data-roots --clear-policy --permissive-paths --services --allow-helpers --image-roots --max-services --read-only --bind-loopback --bind-address --print-authorized-key --without-tunnels --version -h --help' \
     '--data-roots --image-roots' \
     '' \
-    '--clear-policy --services --allow-helpers --max-services --print-authorized-key' \
+    '--clear-policy --services --allow-helpers --max-services --bind-address --print-authorized-key' \
     ''
 }
 complete -o bashdefault -o default -F _rhl_guard rhl-guard

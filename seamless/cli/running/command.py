@@ -111,9 +111,17 @@ def _plan(run: Run) -> None:
     for directory in (options.job, options.remote_job):
         if directory is not None:
             _refuse_existing(directory)
-    run.plan = make_plan(
-        plan_options(options), wait_future=_wait(run), warn=run.messages.warning, promises=_promises(options)
-    )
+    try:
+        run.plan = make_plan(
+            plan_options(options), wait_future=_wait(run), warn=run.messages.warning, promises=_promises(options)
+        )
+    except UsageError as exc:
+        from seamless.cli.running.notices import misplaced_option
+
+        advice = misplaced_option(options.command)
+        if not advice:
+            raise
+        raise UsageError(f"{exc}\n{advice}") from exc
     if not options.dry and not options.undo:
         if not run.wants_content and not run.plan.targets and not options.json:
             option = "--scratch" if options.scratch else "--no-download"

@@ -105,7 +105,7 @@ def entries(path: str, *words: str) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and "tf_checksum" in entry:
                 yield entry

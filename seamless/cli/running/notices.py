@@ -1,8 +1,12 @@
-"""What a user should know although nothing is wrong: variables outside the identity."""
+"""What a user should know: variables outside the identity, options that stand in the wrong place."""
 
 from __future__ import annotations
 
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What every shell has or sets itself.
 _STANDARD = frozenset(
@@ -11,6 +15,29 @@ _STANDARD = frozenset(
     "SHELLOPTS SHLVL OPTARG OPTIND OPTERR REPLY FUNCNAME PIPESTATUS COLUMNS LINES EPOCHSECONDS EPOCHREALTIME PS1 PS2 "
     "PS4 GROUPS DIRSTACK MAPFILE COPROC".split()
 )
+
+# Options that hardly any other command has, too.
+_OPTIONS = frozenset(
+    "-cp --capture --input --var --metavar --prologue -nd --no-download --scratch --dry-run --qsubmit --project "
+    "--stage --conda --docker --fingertip --refresh --explain --hermetic".split()
+)
+
+
+def misplaced_option(words: Sequence[str]) -> str:
+    """Return advice if one of the words of a command seems to be meant for seamless-run; else an empty string.
+
+    >>> misplaced_option(["cat", "a.txt", "--capture", "b.txt"])
+    "If --capture is an option of seamless-run: those stand before the command, as in 'seamless-run --capture ... cat'."
+    >>> misplaced_option(["cat", "--input.txt"])
+    ''
+    """
+    option = next((word for word in words[1:] if word.partition("=")[0] in _OPTIONS), "").partition("=")[0]
+    if not option:
+        return ""
+    return (
+        f"If {option} is an option of seamless-run: those stand before the command, as in "
+        f"'seamless-run {option} ... {words[0]}'."
+    )
 
 
 def outside_variables(line: str, declared: set[str]) -> list[str]:

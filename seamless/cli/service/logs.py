@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "Print the log of a service: its stdout and stderr since it was started last.",
         examples=(
             "seamless-service-logs --service hashserver --tail 20",
-            "seamless-service-logs --service database --grep -i error --follow",
+            "seamless-service-logs --service database --grep '(?i)error' --follow",
         ),
         required=True,
     )

@@ -67,7 +67,7 @@ class RemoteMachine:
     def _parsed(self, name: str, text: str) -> Row:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             found = text if len(text) < 80 else text[:80] + "..."

@@ -34,4 +34,4 @@ def _checksum(value: Any, key: str, what: str) -> str:
             return Checksum(value).hex()
     except ValueError:
         pass
-    raise SeamlessError(f"{what} is not an index: {key!r} has {str(value)[:80]!r} where a checksum was expected")
+    raise SeamlessError(f"{what} is not an index: {key[:80]!r} has {str(value)[:80]!r} where a checksum was expected")

@@ -15,12 +15,7 @@ NAME = "rhl-guard"
 
 # `port-forwarding` gives back both directions. Towards this machine only one port that ordinary users cannot open.
 CLOSED = "restrict"
-TUNNELS = (
-    "port-forwarding",
-    'permitopen="127.0.0.1:*"',
-    'permitopen="localhost:*"',
-    'permitlisten="localhost:1"',
-)
+_LOOPBACK = ("127.0.0.1", "localhost")
 _TYPES = re.compile(
     r"ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 )
@@ -34,13 +29,21 @@ NOTE = (
 )
 
 
-def authorized_line(key_file: str, arguments: Sequence[str], *, tunnels: bool = True) -> str:
-    """Return the whole line. `arguments`: those of the guard. Raises BadSetting for a file that is no public key."""
+def authorized_line(key_file: str, arguments: Sequence[str], *, tunnels: bool = True, bind: str = "") -> str:
+    """Return the whole line. `arguments`: those of the guard. Raises BadSetting for a file that is no public key.
+
+    `bind`: the address on which services listen; empty is the loopback interface.
+    """
     command = shlex.join([*_guard(), *arguments])
     if not command.isprintable():
         raise BadSetting("the path of the guard or of its files has control characters")
     quoted = command.replace('"', '\\"')
-    return f'{",".join([CLOSED, *(TUNNELS if tunnels else ())])},command="{quoted}" {public_key(key_file)}'
+    return f'{",".join([CLOSED, *(_tunnels(bind) if tunnels else ())])},command="{quoted}" {public_key(key_file)}'
+
+
+def _tunnels(bind: str) -> list[str]:
+    hosts = [f"[{bind}]" if ":" in bind else bind] if bind else _LOOPBACK
+    return ["port-forwarding", *(f'permitopen="{host}:*"' for host in hosts), 'permitlisten="localhost:1"']
 
 
 def _guard() -> list[str]:

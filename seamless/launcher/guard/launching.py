@@ -40,7 +40,7 @@ def judge_launch(call: Invocation, settings: Settings) -> tuple[Invocation, Guar
         service = _data(service, kind, workdir, policy)
     if "image" in call.options:
         call = call.replaced(image=_image(str(call.options["image"]), policy, settings))
-    call, service = _addresses(call, service, bind_loopback=settings.bind_loopback)
+    call, service = _addresses(call, service, bind=settings.bind)
     call = call.replaced(workdir=workdir.path)._replace(service=tuple(service.argv()))
     return call, Guarded(paths=(workdir,), max_services=settings.max_services)
 
@@ -101,10 +101,10 @@ def _check_database_file(path: str) -> None:
         raise Rejected(f"the database must be a regular file of this account: {path}")
 
 
-def _addresses(call: Invocation, service: ServiceCall, *, bind_loopback: bool) -> tuple[Invocation, ServiceCall]:
+def _addresses(call: Invocation, service: ServiceCall, *, bind: str) -> tuple[Invocation, ServiceCall]:
     """Return both with addresses of this machine only."""
-    if bind_loopback:
-        return call.replaced(network_interface="127.0.0.1"), service.with_values("--host", "127.0.0.1")
+    if bind:
+        return call.replaced(network_interface=bind), service.with_values("--host", bind)
     given = [("--network-interface", call.options.get("network-interface"))]
     given += [("--host", value) for value in service.values("--host") or ()]
     for name, host in given:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, *, execute: Execute | None = No
     try:
         settings = parse_settings(arguments)
         if settings.key_file is not None:
-            line = authorized_line(settings.key_file, settings.arguments, tunnels=settings.tunnels)
+            line = authorized_line(settings.key_file, settings.arguments, tunnels=settings.tunnels, bind=settings.bind)
             sys.stdout.write(line + "\n")
             sys.stderr.write(f"rhl-guard: note: {NOTE}\n" if settings.tunnels else "")
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from seamless.launcher.paths import expand_home
 
 SEAMLESS_MARKERS = ("seamless.db", ".HASHSERVER_PREFIX")
 MAX_SERVICES = 100
+LOOPBACK = "127.0.0.1"
 _MAX_FILE = 1 << 20
 
 ROOTS, MARKERS, PERMISSIVE = "roots", "markers", "permissive"
@@ -22,8 +24,8 @@ ROOTS, MARKERS, PERMISSIVE = "roots", "markers", "permissive"
 class Settings(NamedTuple):
     """What this key may do. `policy` is empty without a flag for paths: then no helper with a path may be called.
 
-    `image_roots`: where container images may be; without any, none can be used. `key_file`, `tunnels`, `arguments`:
-    for the line that is printed.
+    `image_roots`: where container images may be; without any, none can be used. `bind`: the one address on which
+    services listen; empty leaves it to the client. `key_file`, `tunnels`, `arguments`: for the line that is printed.
     """
 
     policy: str = ""
@@ -34,7 +36,7 @@ class Settings(NamedTuple):
     image_roots: tuple[str, ...] = ()
     max_services: int = MAX_SERVICES
     read_only: bool = False
-    bind_loopback: bool = False
+    bind: str = ""
     key_file: str | None = None
     tunnels: bool = True
     arguments: tuple[str, ...] = ()
@@ -66,6 +68,11 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "--max-services": Flag("N", "a number", f"how many services may live at once (default: {MAX_SERVICES})"),
         "--read-only": Flag("", "", "nothing may be started, stopped, cleared or removed"),
         "--bind-loopback": Flag("", "", "services listen on 127.0.0.1, whatever the client wants"),
+        "--bind-address": Flag(
+            "ADDRESS",
+            "an address of this machine",
+            "services listen on this one, whatever the client wants; tunnels reach it alone",
+        ),
     },
     "Installation": {
         "--print-authorized-key": Flag(
@@ -87,9 +94,11 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         raise BadSetting("--data-roots, --clear-policy, and --permissive-paths are mutually exclusive")
     if "--without-tunnels" in given and "--print-authorized-key" not in given:
         raise BadSetting("--without-tunnels says what --print-authorized-key prints, and is nothing without it")
+    if "--bind-loopback" in given and "--bind-address" in given:
+        raise BadSetting("--bind-loopback and --bind-address are mutually exclusive")
     values: dict[str, Any] = {
         "read_only": "--read-only" in given,
-        "bind_loopback": "--bind-loopback" in given,
+        "bind": LOOPBACK if "--bind-loopback" in given else "",
         "key_file": given.get("--print-authorized-key"),
         "tunnels": "--without-tunnels" not in given,
         "arguments": _installed(given),
@@ -103,6 +112,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         "--allow-helpers": lambda text: {"helpers": _names(text, "--allow-helpers", HELPERS)},
         "--image-roots": lambda text: {"image_roots": read_roots(text, "--image-roots")},
         "--max-services": lambda text: {"max_services": _count(text)},
+        "--bind-address": lambda text: {"bind": _address(text)},
     }
     for flag, read in readers.items():
         if flag in given:
@@ -164,6 +174,17 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) and len(text) < 9):
         raise BadSetting(f"--max-services requires a number greater than 0, found {text!r}")
     return int(text)
+
+
+def _address(text: str) -> str:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            packed = socket.inet_pton(family, text.strip("[]"))
+        except (OSError, ValueError):
+            continue
+        if any(packed):
+            return socket.inet_ntop(family, packed)
+    raise BadSetting(f"--bind-address requires one address in numbers, for example 10.0.0.5; found {text!r}")
 
 
 def read_roots(path: str, flag: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class StatusFile:
         try:
             with open(self.path, "rb") as f:
                 present = json.loads(f.read())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return  # taken away, or being written by somebody else: no longer ours
         if isinstance(present, dict) and all(present.get(key) == mine.get(key) for key in _OURS):
             self._write({**present, "status": "stale", "exit_reason": reason})

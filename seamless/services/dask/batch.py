@@ -175,7 +175,7 @@ def next_limits(parameters: Parameters, ended: State, limits: Limits) -> tuple[P
     """
     if ended == "memory":
         had = bytes_of(parameters.memory)
-        new = min(2 * had, limits.memory or 2 * had)
+        new = min(2 * had, limits.memory or 2 * had) >> 20 << 20
         if new <= had:
             return parameters, f"a job ran out of memory ({parameters.memory}); the queue allows no more"
         changed = parameters.with_limits(memory=f"{new >> 20}MiB")

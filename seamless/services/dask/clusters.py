@@ -136,7 +136,10 @@ def _is_queue(kind: type) -> bool:
 
 
 def _tidy(kind: Any) -> Any:
-    """Return a class of clusters whose jobs give every option of a worker once."""
+    """Return a class of clusters whose jobs give every option of a worker once, and have names that never come again.
+
+    A job that gets the name of one that is just being ended is taken for that, and never begun.
+    """
 
     class Job(kind.job_cls):  # type: ignore[misc, name-defined]
         def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -144,7 +147,13 @@ def _tidy(kind: Any) -> Any:
             self._command_template: str = once_each(self._command_template)
 
     Job.__name__ = Job.__qualname__ = kind.job_cls.__name__
-    return type(kind.__name__, (kind,), {"job_cls": Job})
+
+    def new_worker_spec(self: Any) -> dict[Any, Any]:
+        spec: dict[Any, Any] = kind.new_worker_spec(self)
+        self._i += 1
+        return spec
+
+    return type(kind.__name__, (kind,), {"job_cls": Job, "new_worker_spec": new_worker_spec})
 
 
 def batch_of(system: str | None, parameters: Parameters) -> Any:

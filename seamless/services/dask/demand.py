@@ -18,15 +18,15 @@ _OWN_CLIENTS = ("fire-and-forget", "Client-worker-")  # that are there without a
 class Snapshot:
     """What a scheduler is doing.
 
-    `clients`: programs that are connected. By worker name, `workers`: unfinished tasks; `longest`: for how many seconds
-    the oldest one has been executed.
+    `clients`: programs that are connected. By worker name, `workers`: unfinished tasks; `executing`: those under way,
+    and for how many seconds, as of its last heartbeat.
     """
 
     durations: tuple[float, ...] = ()  # of the unfinished tasks, as far as is known; in seconds
     steps: int = 0  # of them, those that want a job of their own on an exclusive queue
     clients: int = 0
     workers: Mapping[str, int] = field(default_factory=dict)
-    longest: Mapping[str, float] = field(default_factory=dict)
+    executing: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
@@ -44,8 +44,11 @@ def snapshot(scheduler: Any, unknown: float) -> Snapshot:
         durations.append(known if known is not None and known >= 0 else unknown)
         steps += str(task.key).startswith("base")
     workers = {str(worker.name): len(worker.processing) for worker in scheduler.workers.values()}
-    longest = {str(worker.name): max(worker.executing.values(), default=0.0) for worker in scheduler.workers.values()}
-    return Snapshot(tuple(durations), steps, clients_of(scheduler.clients), workers, longest)
+    executing = {
+        str(worker.name): {str(task.key): float(spent) for task, spent in worker.executing.items()}
+        for worker in scheduler.workers.values()
+    }
+    return Snapshot(tuple(durations), steps, clients_of(scheduler.clients), workers, executing)
 
 
 def clients_of(names: Iterable[str]) -> int:

@@ -6,25 +6,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from seamless.services.dask.batch import ENDED, BatchError, Limits, State, next_limits
 from seamless.services.dask.demand import Snapshot, wanted_jobs
+from seamless.services.dask.lacking import Lack, Lacking
 from seamless.services.dask.parameters import Parameters
 
 _QUERY_SECONDS = 5.0  # between two questions to the batch system
 _BARREN = 3  # jobs in a row that have ended with no worker that has lasted, after which no more are begun
 _SETTLED_SECONDS = 30.0  # after which a worker counts as one that works
-_MOST_OF_LIFE = 0.5  # of a worker: a step that has taken as much when the worker ends needs a longer life
+_LEAVING_SECONDS = 2.0  # in which workers say what they are executing
 _PAUSE_SECONDS = 300.0  # until they are again
 
 
 class Jobs:
     """The jobs of one cluster.
 
-    `batch`: the batch system, None if it cannot be asked. `apply`: makes parameters hold for the next jobs. `retire`:
-    has workers hand over what they hold, and end.
+    `batch`: the batch system, None if it cannot be asked. `apply`: makes parameters hold for the next jobs.
+    `steering`: what workers and steps are told.
     """
 
     def __init__(
@@ -36,19 +37,22 @@ class Jobs:
         user: str,
         apply: Callable[[Parameters], None],
         say: Callable[[str], None],
-        retire: Callable[[list[str]], None],
+        steering: Any,
         interval: float = 30.0,
         wait_count: int = 10,
         now: Callable[[], float] = time.monotonic,
     ):
         self._cluster, self.parameters, self._batch, self._user = cluster, parameters, batch, user
-        self._apply, self._say, self._retire, self._now = apply, say, retire, now
+        self._apply, self._say, self._steering, self._now = apply, say, steering, now
         self._patience = interval * wait_count  # seconds for which jobs that are not needed are kept
         self._surplus_since: float | None = None
         self._queried = float("-inf")
         self._limits: Limits | None = None
         self._seen: dict[Any, float] = {}  # names of jobs that have had a worker, and since when
-        self._longest: dict[Any, float] = {}  # by job, for how long its oldest task had been executed at the last look
+        self._begun: dict[Any, Parameters] = {}  # by job, with what it was begun
+        self._executing: dict[Any, dict[str, float]] = {}  # by job, what it was executing at the last look
+        self._leaving: dict[Any, float] = {}  # jobs that begin nothing more, and since when
+        self._lacking = Lacking()
         self._barren = 0
         self._paused_until = float("-inf")
         self._complaint = ""
@@ -59,10 +63,12 @@ class Jobs:
         for name in present:
             if self._now() - self._seen.setdefault(name, self._now()) >= _SETTLED_SECONDS:
                 self._barren = 0
-        for worker, longest in snapshot.longest.items():
-            self._longest[self._job_of(worker)] = longest
+        self._executing |= self._executed(snapshot)
         self._remove_ended(present)
-        wanted = wanted_jobs(self.parameters, snapshot)
+        self._steering.answer(lambda worker, key: self._lacks_memory(worker, key, snapshot))
+        self._let_go(snapshot)
+        # Others take the place of jobs that begin nothing more.
+        wanted = min(wanted_jobs(self.parameters, snapshot) + len(self._leaving), self.parameters.maximum_jobs)
         have = len(self._cluster.worker_spec)
         if wanted > have:
             self._surplus_since = None
@@ -86,6 +92,8 @@ class Jobs:
             )
             return
         self._cluster.scale(jobs=wanted)
+        for name in self._specs():
+            self._begun.setdefault(name, self.parameters)
 
     # --- fewer --------------------------------------------------------------------------------
 
@@ -102,12 +110,39 @@ class Jobs:
         leaving = candidates[: len(specs) - wanted]
         if not leaving:
             return
+        self._end(leaving, snapshot)
+
+    def _end(self, leaving: list[Any], snapshot: Snapshot) -> None:
         workers = [worker for worker in snapshot.workers if self._job_of(worker) in leaving]
         if workers:
-            self._retire(workers)
+            self._steering.retire(workers)
         for name in leaving:
             self._forget(name)
         self._correct()
+
+    # --- too little memory for one step -------------------------------------------------------
+
+    def _lacks_memory(self, worker: str, key: str, snapshot: Snapshot) -> str:
+        """Return "" if a step is to be tried again that has run out of memory in its job, which goes on; else why not.
+
+        Then that job gets nothing more to do, and is given back when it has done what it is doing.
+        """
+        name = self._job_of(worker)
+        reason = self._draw("memory", {key: 0.0}, name).get(key, "")
+        if not reason and name is not None:
+            self._leaving.setdefault(name, self._now())
+            self._steering.drain({worker, *(each for each in snapshot.workers if self._job_of(each) == name)})
+        return reason
+
+    def _let_go(self, snapshot: Snapshot) -> None:
+        executed = self._executed(snapshot)
+        leaving = [
+            name
+            for name, since in self._leaving.items()
+            if not executed.get(name) and self._now() - since >= _LEAVING_SECONDS
+        ]
+        if leaving:
+            self._end(leaving, snapshot)
 
     # --- what has ended -----------------------------------------------------------------------
 
@@ -143,24 +178,31 @@ class Jobs:
     def _note(self, name: Any, state: State) -> None:
         """Draw conclusions from the end of a job."""
         lasted = self._now() - self._seen.get(name, self._now())
-        if state == "done" and self._was_too_short(name):
-            state = "walltime"
-        if lasted < _SETTLED_SECONDS and state in ("failed", "done", "unknown"):
+        executing = self._executing.get(name, {})
+        if lasted < _SETTLED_SECONDS and not executing and state not in ("node", "canceled"):
             self._barren += 1
-        changed, text = next_limits(self.parameters, state, self._queue_limits() if state != "done" else Limits())
-        if text:
-            self._say(text)
-        if changed is not self.parameters:
-            self.parameters = changed
-            self._apply(changed)
+        if state == "memory" or state == "walltime":
+            self._steering.fail(self._draw(state, executing, name))
+        elif state == "done" and executing and self._begun_with(name).lifetime is not None:
+            # A worker has ended in order, because it had lived long enough, but with steps that had not.
+            self._steering.fail(self._draw("walltime", executing, name))
+        elif state == "node":
+            self._say(next_limits(self.parameters, state, Limits())[1])
 
-    def _was_too_short(self, name: Any) -> bool:
-        """Tell whether a worker has ended in order, but with a step that had taken most of its life.
+    def _draw(self, lack: Lack, executing: Mapping[str, float], name: Any) -> Mapping[str, str]:
+        """Give the next jobs more, as far as that is possible; return the steps for which no job is large enough."""
+        found = self._lacking.consequence(
+            lack, executing, self._begun_with(name), self.parameters, self._queue_limits()
+        )
+        if found.text:
+            self._say(found.text)
+        if found.parameters is not self.parameters:
+            self.parameters = found.parameters
+            self._apply(found.parameters)
+        return found.hopeless
 
-        Such a step would be begun again and again in jobs of the same length.
-        """
-        lifetime = self.parameters.lifetime
-        return lifetime is not None and self._longest.get(name, 0.0) > _MOST_OF_LIFE * lifetime
+    def _begun_with(self, name: Any) -> Parameters:
+        return self._begun.get(name, self.parameters)
 
     def _queue_limits(self) -> Limits:
         if self._limits is None and self._batch is not None:
@@ -192,8 +234,16 @@ class Jobs:
                     return name
         return None
 
+    def _executed(self, snapshot: Snapshot) -> dict[Any, dict[str, float]]:
+        """Return what each job that has a worker is executing."""
+        found: dict[Any, dict[str, float]] = {}
+        for worker, executing in snapshot.executing.items():
+            found.setdefault(self._job_of(worker), {}).update(executing)
+        return found
+
     def _forget(self, name: Any) -> None:
-        self._longest.pop(name, None)
+        for known in (self._executing, self._begun, self._leaving):
+            known.pop(name, None)
         self._cluster.worker_spec.pop(name, None)
 
     def _correct(self) -> None:

@@ -100,6 +100,16 @@ def in_images(lines: list[str], image: Mapping[str, Any] | None) -> list[str]:
     return found
 
 
+def directives(parameters: Parameters, system: str) -> list[str]:
+    """Return the lines that are the user's, and one that keeps SLURM from beginning a job again.
+
+    That takes it two minutes; a job that is begun anew is there at once.
+    """
+    given = list(parameters.job_extra_directives)
+    said = any(line.split("=")[0].strip() in ("--requeue", "--no-requeue") for line in given)
+    return [*given, "--no-requeue"] if system == "slurm" and not said else given
+
+
 def worker_words(parameters: Parameters, system: str) -> list[str]:
     """Return the arguments of a Dask worker beside those that dask-jobqueue gives it."""
     words = ["--nthreads", str(parameters.threads)]
@@ -130,7 +140,7 @@ def queue_settings(
         "memory": parameters.memory,
         "local-directory": parameters.tmpdir,
         "temp-directory": parameters.tmpdir,
-        "job-extra-directives": list(parameters.job_extra_directives),
+        "job-extra-directives": directives(parameters, system),
         "job-script-prologue": prologue(parameters, system, log=log, environment=environment),
         "worker-extra-args": worker_words(parameters, system),
         "scheduler-options": {"port": port, "dashboard_address": f"{host}:{dashboard_port}", "host": host},

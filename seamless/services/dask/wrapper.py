@@ -33,6 +33,7 @@ from seamless.services.dask.clusters import (
 from seamless.services.dask.demand import Snapshot, snapshot
 from seamless.services.dask.jobs import Jobs
 from seamless.services.dask.parameters import parse_parameters
+from seamless.services.dask.steering import Steering
 
 TICK = 1.0
 TOPIC = "seamless-wrapper"  # of the events that clients are told
@@ -125,7 +126,6 @@ class Wrapper:
             return None
         import dask
 
-        scheduler = self._cluster.scheduler
         return Jobs(
             self._cluster,
             self.parameters,
@@ -133,7 +133,7 @@ class Wrapper:
             user=getpass.getuser(),
             apply=lambda changed: apply_settings(changed, self.system, self._place),
             say=self.say,
-            retire=lambda names: self._cluster.sync(scheduler.retire_workers, names=names, remove=True),
+            steering=Steering(self._cluster),
             interval=seconds(str(dask.config.get("distributed.adaptive.interval", None) or "30s")),
             wait_count=int(dask.config.get("distributed.adaptive.wait-count", None) or 10),
         )
@@ -245,7 +245,7 @@ def remove_status(status: StatusFile) -> None:
             present = json.loads(f.read())
         if isinstance(present, dict) and all(present.get(n) == mine.get(n) for n in ("pid", "port", "launch_id")):
             os.unlink(status.path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # taken away, or being written by somebody else: no longer ours
 
 

@@ -17,6 +17,7 @@ from seamless.services.database.writes import SetResult, Write
 from seamless.stores.connection import Database
 from seamless.stores.database import ResultDatabase
 from seamless.stores.errors import ConflictError, MalformedValueError, UnknownResultError
+from seamless.stores.values import sound_checksum
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -198,7 +199,7 @@ class ReadingDatabase(ResultDatabase):
                 row = self._round.execute(_RESULT, (transformation.hex(),)).fetchone()
             except Exception as exc:
                 raise StoreError(f"cannot read {self.name}: {exc}") from exc
-            found = None if row is None else Checksum(row[0])
+            found = None if row is None else sound_checksum(row[0], "transformation.result")
         return None if found is None else found.hex()
 
     def end_round(self) -> None:

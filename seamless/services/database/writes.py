@@ -27,7 +27,24 @@ class SetResult(NamedTuple):
     told: bool = False
 
 
-Write = SetResult | Callable[[ResultDatabase], Any]
+class SetRecord(NamedTuple):
+    """Keep a record, and the result if it is not known. `told`: the client wants to know that its claim has ended."""
+
+    transformation: Checksum
+    result: Checksum
+    record: dict[str, Any]
+    told: bool = False
+
+    def __call__(self, results: ResultDatabase) -> None:
+        """Write it. Raises RefusedError, ConflictError."""
+        try:
+            if not results.set_record(self.transformation, self.result, self.record):
+                raise ConflictError(EXISTS)
+        except MalformedValueError:
+            raise RefusedError(400, requests.MALFORMED_RECORD) from None
+
+
+Write = SetResult | SetRecord | Callable[[ResultDatabase], Any]
 
 
 def prepare(request: Request, sender: object = "") -> Write:
@@ -58,18 +75,9 @@ def _delete(name: Checksum, sender: object) -> Write:
 
 
 def _metadata(request: Request) -> Write:
-    name, text = requests.checksum(request), requests.MALFORMED_RECORD
-    result = requests.checksum(request, "result", text)
-    record = requests.record(request)
-
-    def write(results: ResultDatabase) -> None:
-        try:
-            if not results.set_record(name, result, record):
-                raise ConflictError(EXISTS)
-        except MalformedValueError:
-            raise RefusedError(400, text) from None
-
-    return write
+    name = requests.checksum(request)
+    result = requests.checksum(request, "result", requests.MALFORMED_RECORD)
+    return SetRecord(name, result, requests.record(request), request.get("told") is True)
 
 
 def _irreproducible(request: Request) -> Write:

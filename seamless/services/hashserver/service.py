@@ -22,6 +22,7 @@ from seamless.services.common import (
 )
 from seamless.services.common.asgi import Headers, content_length
 from seamless.services.common.quick import LATER, Deliver, Quick, QuickAnswer, quick_json
+from seamless.services.hashserver.parcels import PATH as GROUP_PATH
 from seamless.services.hashserver.pending import Pending
 from seamless.services.hashserver.reader import Reader, StoppingError
 from seamless.services.hashserver.settings import Settings
@@ -89,8 +90,10 @@ class HashserverService(Service):
             await send_json(send, status, value, headers)
 
     def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
-        """Answer a GET of a small buffer that is in memory, and a PUT of a small one."""
+        """Answer a GET of a small buffer that is in memory, and a PUT of a small one, or of several."""
         method, segment = scope["method"], scope["path"][1:]
+        if scope["path"] == GROUP_PATH and method == "PUT" and self.settings.writable:
+            return self._quick_group(body, deliver)
         if len(segment) != 64 or not segment.isalnum():
             return None
         try:
@@ -103,6 +106,14 @@ class HashserverService(Service):
         except InvalidDataError:
             return None
         self._writer.quick(checksum, scope, body, functools.partial(deliver, self._quick_answer))
+        return LATER
+
+    def _quick_group(self, body: bytes, deliver: Deliver) -> Quick:
+        try:
+            self._writer.quick_group(body, functools.partial(deliver, self._quick_answer))
+        except (InvalidDataError, BodyTooLargeError) as exc:
+            status, value, headers = self._failure(exc)
+            return quick_json(status, value, headers)
         return LATER
 
     def _quick_answer(self, make: Callable[..., QuickAnswer], *arguments: Any) -> QuickAnswer:
@@ -138,6 +149,9 @@ class HashserverService(Service):
         if path in self._lists:
             if await _allowed(send, method, ("GET", "POST")):
                 await self._lists[path](scope, receive, send)
+        elif path == GROUP_PATH and self.settings.writable:
+            if await _allowed(send, method, ("PUT",)):
+                await self._writer.answer_group(scope, receive, send)
         elif path in _DESCRIPTION:
             if await _allowed(send, method, ("GET", "HEAD")):
                 await (await self._describe())(scope, receive, send)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seamless.compression_utils import MOST_RATIO
 from seamless.errors import UsageError
 from seamless.stores.verify import NewHash
 
@@ -16,7 +17,7 @@ ALGORITHMS: dict[str, NewHash] = {"sha-256": hashlib.sha256, "sha3-256": hashlib
 DURABILITIES = ("none", "file", "full")
 LOCK_TIMEOUT = 120.0  # seconds
 MAX_BATCH = 1_000_000
-MAX_RATIO = 1000.0  # bytes that one compressed byte may become
+MAX_RATIO = MOST_RATIO  # bytes that one compressed byte may become
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,23 @@ class Storage:
             room.keep()
         return True
 
+    def store_group(self, members: Sequence[tuple[Checksum, memoryview]]) -> list[int]:
+        """Store small buffers; return for each the status that a request of its own would have been answered with."""
+        statuses: dict[Checksum, int] = {}
+        new: dict[Checksum, memoryview] = {}
+        for checksum, data in members:
+            if self.main.has_form(checksum, ""):
+                statuses[checksum] = 201
+            else:
+                new[checksum] = data
+        if new:
+            with self.room() as room:
+                room.grow(sum(map(len, new.values())))
+                stored = self.main.store_group(list(new.items()))
+                room.keep()
+            statuses |= {checksum: 200 if good else 400 for checksum, good in zip(new, stored, strict=True)}
+        return [statuses[checksum] for checksum, _ in members]
+
     def room(self) -> Room:
         """Return what an upload takes of the quota: nothing yet."""
         return Room(self.quota)

@@ -17,11 +17,13 @@ from seamless.services.common import (
     Send,
     header,
     read_body,
+    send_json,
     send_text,
 )
 from seamless.services.common.asgi import content_length, send_empty
-from seamless.services.common.quick import Deliver, QuickAnswer, quick_text
+from seamless.services.common.quick import Deliver, QuickAnswer, quick_json, quick_text
 from seamless.services.hashserver.negotiation import body_form
+from seamless.services.hashserver.parcels import members_in
 from seamless.services.hashserver.pending import Pending
 from seamless.services.hashserver.quota import Room
 from seamless.services.hashserver.storage import Storage
@@ -31,6 +33,8 @@ T = TypeVar("T")
 
 SMALL = 1 << 18  # bytes up to which a body is stored in one go
 CHUNK = 1 << 20  # bytes of a larger one that are written at a time
+LARGEST_GROUP = 1 << 24  # bytes of a request with several
+_MOST_IN_GROUP = 1000
 
 _OK = quick_text(200, "OK")
 _EXISTS = QuickAnswer(201, b"", b"")
@@ -64,6 +68,43 @@ class Writer:
             return quick_text(400, self._refusal(exc))
         self._count(name, new)
         return _OK if new else _EXISTS
+
+    def quick_group(self, body: bytes, deliver: Deliver) -> None:
+        """Store the small buffers in a body, and deliver the answer. Raises InvalidDataError."""
+        members = self._begin_group(body)
+        storing = self._run(self._storage.store_group, members)
+        storing.add_done_callback(lambda done: deliver(lambda: quick_json(200, self._end_group(members, done.result))))
+
+    async def answer_group(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request with small buffers. Raises InvalidDataError, StoreError, BodyTooLargeError."""
+        members = self._begin_group(await read_body(scope, receive, LARGEST_GROUP))
+        storing = self._run(self._storage.store_group, members)
+        await asyncio.wait((storing,))
+        await send_json(send, 200, self._end_group(members, storing.result))
+
+    def _begin_group(self, body: bytes) -> list[tuple[Checksum, memoryview]]:
+        members = members_in(body, _MOST_IN_GROUP)
+        for _, data in members:
+            if self._limit is not None and len(data) > self._limit:
+                raise BodyTooLargeError(self._limit)
+            if len(data) > SMALL:
+                raise BodyTooLargeError(SMALL)
+        for checksum, _ in members:
+            self._pending.begin(checksum.hex())
+        self.received += len(body)
+        return members
+
+    def _end_group(self, members: list[tuple[Checksum, memoryview]], stored: Callable[[], list[int]]) -> list[int]:
+        """Return the statuses of a group that has been stored. Raises what `stored` raises."""
+        for checksum, _ in members:
+            self._pending.end(checksum.hex())
+        statuses = stored()
+        for (checksum, _), status in zip(members, statuses, strict=True):
+            if status == 400:
+                self.refused += 1
+            else:
+                self._count(checksum.hex(), status == 200)
+        return statuses
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, checksum: Checksum) -> None:
         """Answer one request. Raises StoreError, StoreFullError, BodyTooLargeError, ClientGoneError."""

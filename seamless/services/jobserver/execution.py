@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from seamless.errors import UsageError
 from seamless.session import session
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.pool import pool
 from seamless.transformer.recording.mode import RecordMode, recording
 from seamless.transformer.worker import WorkerPoolExecutor
 
 if TYPE_CHECKING:
     from seamless.transformer.outcome import Envelope
 
+# Steps under way: beside those that are executed, others are looked up, claimed and kept, which threads do together.
+_THREADS_A_WORKER, _THREADS = 4, 8
 PARAMETERS = ("database", "buffer", "record")
 
 
@@ -37,6 +40,7 @@ def start_workers(count: int) -> JobExecutor:
     executor = JobExecutor(count)
     executor.workers  # noqa: B018  before there are threads and connections
     seam.executor = executor
+    pool.limit = max(pool.limit, _THREADS_A_WORKER * count + _THREADS)
     return executor
 
 

@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Any
 
+from seamless.cache.buffer_cache import register_weakly
 from seamless.checksum import Checksum
 from seamless.services.jobserver.requests import JobRequest, RefusedError
 from seamless.transformer import runner
@@ -31,6 +33,7 @@ class Job:
     def __init__(self, request: JobRequest, submission: Submission):
         self.tf, self.submission = request.tf, submission
         self.command = request.command or request.name
+        self.buffers = request.buffers  # findable while it is under way, and stored with the result
         self.clients: set[str] = set()  # requests that want it
         self.anonymous = False  # whether somebody wants it who has no name, and so cannot lose interest
         self.outcome: Outcome | None = None
@@ -40,6 +43,7 @@ class Job:
         self._pieces: deque[tuple[str, bytes]] = deque()
         self._first, self._size = 0, 0  # number of the first piece, bytes of all
         self._waiters: set[asyncio.Future[None]] = set()
+        self._watchers: list[Callable[[], None]] = []
 
     @property
     def done(self) -> bool:
@@ -94,6 +98,19 @@ class Job:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        for watcher in list(self._watchers):
+            watcher()
+
+    def watch(self, watcher: Callable[[], None], seconds: float) -> Callable[[], None]:
+        """Have `watcher()` called at each notification, and after so many seconds; return what ends that."""
+        timer = asyncio.get_running_loop().call_later(seconds, watcher)
+        self._watchers.append(watcher)
+
+        def end() -> None:
+            timer.cancel()
+            self._watchers.remove(watcher)
+
+        return end
 
     async def changed(self, seconds: float) -> None:
         """Wait for the next notification, but not for longer than that."""
@@ -170,6 +187,8 @@ class Jobs:
             job.add(request)
             return job
         job = Job(request, submission)
+        for buffer in job.buffers:
+            register_weakly(buffer.get_checksum(), buffer)
         job.add(request)
         late.append(job)
         self._jobs[request.tf] = job
@@ -204,7 +223,7 @@ class Jobs:
             job.notify()
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
-        outcome.kept = []  # the buffers are where they belong
+        outcome.kept = job.buffers = []  # the buffers are where they belong
         job.outcome, job.finished = outcome, time.time()
         self._unfinished.pop(job.submission, None)
         self._count(outcome)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from seamless.buffer import Buffer
 from seamless.checksum import Checksum
 from seamless.transformer.from_dict import envelope_of
 from seamless.transformer.identity import load_bearing, orthogonal, transformation_checksum
 from seamless.transformer.outcome import Envelope
+from seamless.transformer.remote_job import META_KEY
 
 _LONGEST_NAME = 200  # characters of the identifier of a request
 _DEEPEST = "is nested too deeply"
@@ -43,6 +46,13 @@ class JobRequest:
     command: str | None = None
     name: str | None = None
     origin: tuple[str, int] | None = None
+    buffers: list[Buffer] = field(default_factory=list)  # inputs that may be in no store yet
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its envelope can be had without asking a store, and it is executed as any."""
+        meta = self.orthogonal.get("__meta__") or {}
+        return not self.orthogonal.get("__env__") and META_KEY not in meta
 
     def envelope(self) -> Envelope:
         """Return how it is to be executed. May ask the stores: blocks. Raises SeamlessError, ValueError."""
@@ -81,6 +91,7 @@ def parse_request(body: bytes) -> JobRequest:
         command=_field(value, "command", str, None),
         name=_field(value, "name", str, None),
         origin=_origin(value),
+        buffers=_buffers(value),
     )
 
 
@@ -157,6 +168,16 @@ def _origin(value: Mapping[str, Any]) -> tuple[str, int] | None:
     if len(origin) != 2 or not isinstance(origin[0], str) or not isinstance(origin[1], int):
         raise _invalid("origin: expected a file name and a line number")
     return origin[0], origin[1]
+
+
+def _buffers(value: Mapping[str, Any]) -> list[Buffer]:
+    found = []
+    for name, text in _field(value, "buffers", dict, {}).items():
+        try:
+            found.append(Buffer(binascii.a2b_base64(text), checksum=checksum_in(name, "Invalid payload: buffers")))
+        except (ValueError, TypeError) as exc:
+            raise _invalid(f"buffers: {name[:100]}: {exc}") from None
+    return found
 
 
 def _invalid(text: str) -> RefusedError:

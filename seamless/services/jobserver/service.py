@@ -23,9 +23,11 @@ from seamless.services.common import (
     send_text,
 )
 from seamless.services.common.asgi import JSON, Headers, json_text, send_bytes
+from seamless.services.common.quick import LATER, Deliver, Quick, QuickAnswer, quick_json, quick_text
 from seamless.services.jobserver import answers, execution
 from seamless.services.jobserver.jobs import Job, Jobs
 from seamless.services.jobserver.requests import JobRequest, RefusedError, checksum_in, parse_request
+from seamless.transformer.outcome import Envelope
 from seamless.transformer.remote_job import META_KEY, RemoteJobWritten, write_remote_job
 
 _log = logging.getLogger(__name__)
@@ -116,12 +118,50 @@ class JobserverService(Service):
         except BodyTooLargeError as exc:
             await send_text(send, 413, f"Request too large: {exc}", [(b"connection", b"close")])
 
+    def quick(self, scope: Scope, body: bytes, deliver: Deliver) -> Quick:
+        """Take a plain transformation without a task of its own for who waits."""
+        if scope["path"] != "/transformations" or scope["method"] != "POST" or len(body) > self.max_body:
+            return None
+        try:
+            if self._stopping:
+                raise RefusedError(503, _ENDING, retry_after=1)
+            request = self._checked(body)
+            if not request.is_plain:
+                return None
+            job = self.jobs.answered(request) or self.jobs.submit(request, self._envelope(request))
+        except RefusedError as exc:
+            return _quick_refusal(exc)
+        if self._has_news(job, request.request, 0) or not request.wait:
+            return self._quick_state(job, request.request)
+        self._deliver_news(job, request, deliver)
+        return LATER
+
+    def _deliver_news(self, job: Job, request: JobRequest, deliver: Deliver) -> None:
+        """Deliver the state of a job when there is something new, or the client has waited long enough."""
+        deadline = time.monotonic() + min(request.wait, _LONGEST_WAIT)
+
+        def look() -> None:
+            if self._stopping or time.monotonic() >= deadline or self._has_news(job, request.request, 0):
+                end()
+                deliver(self._quick_state, job, request.request)
+
+        end = job.watch(look, min(request.wait, _LONGEST_WAIT))
+
+    def _quick_state(self, job: Job, name: str | None) -> QuickAnswer:
+        if self._stopping and not self._has_news(job, name, 0):
+            return _quick_refusal(RefusedError(503, _ENDING, retry_after=1))
+        return quick_json(*self._state(job, name, 0))
+
     async def _welcome(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
         await send_text(send, 200, "Seamless jobserver is running")
 
     async def _accept(self, scope: Scope, receive: Receive) -> JobRequest:
         """Return the request in a body. Raises RefusedError."""
-        request = parse_request(await read_body(scope, receive, self.max_body))
+        return self._checked(await read_body(scope, receive, self.max_body))
+
+    def _checked(self, body: bytes) -> JobRequest:
+        """Return the request in a body. Raises RefusedError."""
+        request = parse_request(body)
         if request.record != self.record:
             raise RefusedError(409, _MISMATCH.format(client=request.record, server=self.record))
         return request
@@ -131,13 +171,17 @@ class JobserverService(Service):
         job = self.jobs.answered(request)
         if job is not None:
             return job
-        try:
-            envelope = await asyncio.to_thread(request.envelope)
-        except (SeamlessError, ValueError, TypeError) as exc:
-            raise RefusedError(500, f"{type(exc).__name__}: the environment cannot be read: {exc}") from exc
+        envelope = self._envelope(request) if request.is_plain else await asyncio.to_thread(self._envelope, request)
         if self._stopping:
             raise RefusedError(503, _ENDING, retry_after=1)
         return self.jobs.submit(request, envelope)
+
+    def _envelope(self, request: JobRequest) -> Envelope:
+        """Return how a step is to be executed; blocks unless the request is plain. Raises RefusedError."""
+        try:
+            return request.envelope()
+        except (SeamlessError, ValueError, TypeError) as exc:
+            raise RefusedError(500, f"{type(exc).__name__}: the environment cannot be read: {exc}") from exc
 
     # --- the protocol of the reference --------------------------------------------------------
 
@@ -202,13 +246,23 @@ class JobserverService(Service):
     async def _show(self, send: Send, job: Job, name: str | None, *, wait: float, start: int) -> None:
         """Answer with the state of a job, as soon as there is something new."""
         deadline = time.monotonic() + min(wait, _LONGEST_WAIT)
-        while not job.done and job.wanted_by(name) and not job.has_output(start):
+        while not self._has_news(job, name, start):
             left = deadline - time.monotonic()
             if self._stopping:
                 raise RefusedError(503, _ENDING, retry_after=1)
             if left <= 0:
                 break
             await job.changed(left)
+        code, state, headers = self._state(job, name, start)
+        await _send_json(send, code, state, headers)
+
+    @staticmethod
+    def _has_news(job: Job, name: str | None, start: int) -> bool:
+        """Tell whether there is something to be said of a job to this request."""
+        return job.done or not job.wanted_by(name) or job.has_output(start)
+
+    def _state(self, job: Job, name: str | None, start: int) -> tuple[int, dict[str, Any], Headers]:
+        """Return status, JSON and headers of the answer that tells the state of a job."""
         pieces, first = job.output(start)
         state: dict[str, Any] = {"transformation": job.tf.hex(), "status": job.status}
         state["output"] = answers.output_of(pieces, first)
@@ -218,7 +272,7 @@ class JobserverService(Service):
         elif job.outcome is not None:
             code, outcome = answers.described(job.outcome, kept=self._keeps)
             state |= outcome
-        await _send_json(send, code, state, headers)
+        return code, state, headers
 
     async def _leave(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
         """Take a request back. Without its name: end the transformation, whoever wants it."""
@@ -244,6 +298,8 @@ class JobserverService(Service):
             clients = json.loads(await read_body(scope, receive, self.max_body))
             parameters = execution.read_parameters({"parameters": clients})
             await asyncio.to_thread(execution.activate_stores, parameters)
+        except RecursionError:
+            raise RefusedError(400, "Invalid payload: it is nested too deeply") from None
         except (ValueError, SeamlessError) as exc:
             raise RefusedError(400, f"Invalid payload: {exc}") from exc
         self._keeps = execution.keeps_results()
@@ -291,6 +347,7 @@ class JobserverService(Service):
         return {
             "workers": self.workers,
             "results_kept": self._keeps,
+            "takes_buffers": self._keeps,
             "record": self.record,
             "queue": self.queue,
             "running": states.count("running"),
@@ -321,6 +378,13 @@ class JobserverService(Service):
         }
         for name, value in self._counts().items():
             yield name, "counter", texts[name], value
+
+
+def _quick_refusal(exc: RefusedError) -> QuickAnswer:
+    answer = quick_text(exc.status, exc.text)
+    if exc.retry_after is None:
+        return answer
+    return answer._replace(headers=answer.headers + b"retry-after: %d\r\n" % exc.retry_after)
 
 
 def _status_word(job: Job | None) -> str:

@@ -1,7 +1,7 @@
 """The process groups of the commands that a worker is executing, told to whoever has forked the worker.
 
-A worker that is killed cannot end its commands; the nursery reads here what they are. Nothing is noted in a process
-that nobody watches in this way.
+A worker that is killed cannot end its commands; the nursery reads here what they are. In a process without a nursery
+a guard hears it instead.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import signal
 import struct
 import threading
+
+from seamless.transformer.bash.guard import guard
 
 _MOST = 256  # groups at once; more are not noted
 _NUMBER = struct.Struct("=i")
@@ -49,7 +51,7 @@ class GroupTable:
 
 
 class _Noted:
-    """The table of this process; None if nobody reads it."""
+    """The groups of this process: in its table, or, where that is None because nobody would read it, at its guard."""
 
     def __init__(self) -> None:
         self.table: GroupTable | None = None
@@ -58,11 +60,15 @@ class _Noted:
         """Note a group that has begun."""
         if self.table is not None:
             self.table.replace(0, group)
+        else:
+            guard.add(group)
 
     def discard(self, group: int) -> None:
         """Forget a group that has ended."""
         if self.table is not None:
             self.table.replace(group, 0)
+        else:
+            guard.discard(group)
 
 
 noted = _Noted()

@@ -258,7 +258,7 @@ def _settle_mixed(file: PinFile, path: str) -> str | None:
         content = f.read()
     try:
         value = json.loads(content.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         # Arbitrary bytes under the name of `mixed`: they are their own file.
         return None
     return _write_text(file, path, value)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from seamless.transformer.bash.process import Finished, StartError, run_process
 from seamless.transformer.compiled.definition import BuildError, ModuleDefinition
-from seamless.transformer.compiled.headers import SUFFIX, VARIABLE, files_of_code, files_of_rules
+from seamless.transformer.compiled.headers import SUFFIX, VARIABLE, files_of_rules, with_files
+from seamless.transformer.compiled.included import files_of_definition, files_of_source
 from seamless.transformer.compiled.toolchain import Compiler, c_compiler, compiler_of
 
 MODULE = "module.so"
 COMPILE_SECONDS = 600.0  # for one command
 _ENTRY = "seamless_entry.c"
 _HEADERS = ("transformer.h", "transform.h")
+_GO_OPTIONS = "CGO_CFLAGS"  # the variable with those of the C compiler
+_NO_TRANSFORM = r"undefined (reference to|symbol:) [`'\u2018]?transform\b"  # what a linker says
 # Options of the compiler that the linker needs as well.
 _LINK_TOO = ("-fopenmp", "-fopenacc", "-pthread", "-flto", "-fsanitize=", "-fprofile", "--coverage", "-m32", "-static-")
 
@@ -45,6 +50,7 @@ def build(
     paths of what was read beside the sources and the headers of the system.
     """
     started = time.monotonic()
+    _check_runtimes(definition)
     _write_sources(definition, directory)
     commands = [s.command(tool.path) for s, tool in zip(definition.sources, tools.of_source, strict=True)]
     entry = [tools.c.path, "-c", "-O2", "-fPIC", "-w", "-I", ".", "-o", "seamless_entry.o", _ENTRY]
@@ -55,8 +61,19 @@ def build(
         "commands": [*commands, entry, link],
         "warnings": "".join(printed),
         "seconds": round(time.monotonic() - started, 3),
-        "files": sorted(files_of_rules(directory) | files_of_code(source.code for source in definition.sources)),
+        "files": sorted(files_of_rules(directory) | files_of_definition(definition)),
     }
+
+
+def _check_runtimes(definition: ModuleDefinition) -> None:
+    """Raise BuildError for more than one runtime that wants a process for itself: the linker would not say that."""
+    names = [source.name for source in definition.sources if source.compilation.mode == "package"]
+    if len(names) > 1:
+        language = next(s.language for s in definition.sources if s.name == names[1])
+        raise BuildError(
+            f"RuntimeError: Compilation failed: {', '.join(names)} would each bring a runtime of its own, and a "
+            f"process can have only one: write all code in language '{language}' as one source\n"
+        )
 
 
 def _write_sources(definition: ModuleDefinition, directory: str) -> None:
@@ -76,7 +93,7 @@ def _run_all(
 
     def run(i: int) -> None:
         try:
-            outcomes[i] = _run(commands[i], definition, directory, canceled, rules=f"{i}{SUFFIX}")
+            outcomes[i] = _run(commands[i], definition, directory, canceled, variables=_variables(definition, i))
         except BuildError as exc:
             outcomes[i] = exc
 
@@ -96,6 +113,18 @@ def _run_all(
     return outcomes
 
 
+def _variables(definition: ModuleDefinition, number: int) -> dict[str, str]:
+    """Return the variables for one command: where a compiler of C tells which files it has read.
+
+    Go keeps by itself what it has built, and does not look at the files that its C code includes: it is told of them.
+    """
+    if number >= len(definition.sources) or definition.sources[number].compilation.mode != "package":
+        return {VARIABLE: f"{number}{SUFFIX}"}
+    files = with_files("", files_of_source(definition.sources[number]))
+    options = os.environ.get(_GO_OPTIONS, "-g -O2")
+    return {_GO_OPTIONS: f"{options} -DSEAMLESS_FILES_{files}"} if files else {}
+
+
 def _run(
     command: list[str],
     definition: ModuleDefinition,
@@ -103,11 +132,9 @@ def _run(
     canceled: threading.Event | None,
     *,
     linking: bool = False,
-    rules: str | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    if rules is not None:
-        environment[VARIABLE] = rules
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE} | dict(variables)
     deadline = time.monotonic() + COMPILE_SECONDS
     try:
         done = run_process(command, cwd=directory, deadline=deadline, canceled=canceled, environment=environment)
@@ -120,6 +147,7 @@ def _run(
 
 
 def _failure(done: Finished, command: list[str], printed: str, definition: ModuleDefinition, linking: bool) -> str:
+    import re
     import shlex
 
     if done.stopped == "canceled":
@@ -127,7 +155,7 @@ def _failure(done: Finished, command: list[str], printed: str, definition: Modul
     lines = ["RuntimeError: Compilation failed:", definition.show(shlex.join(command)), printed.rstrip("\n")]
     if done.stopped == "timeout":
         lines.append(f"The compiler was ended after {COMPILE_SECONDS:g} s")
-    if linking and ("transform'" in printed or "transform`" in printed or "symbol: transform" in printed):
+    if linking and re.search(_NO_TRANSFORM, printed):
         lines.append("The source does not export transform() with C linkage: " + _advice(definition))
     return "\n".join(lines) + "\n"
 

@@ -23,7 +23,7 @@ from seamless.transformer.compiled.build import MODULE, Toolchain, build
 from seamless.transformer.compiled.definition import ModuleDefinition
 from seamless.transformer.compiled.headers import extended, with_files, write_list
 
-FORMAT = 2
+FORMAT = 3
 _REPORT = "build.json"
 _BUILDING = ".building-"
 _DAY = 86400.0
@@ -108,7 +108,7 @@ def _found(place: str) -> Module | None:
                 return None
         if time.time() - os.stat(place).st_mtime > _DAY:
             os.utime(place)  # tells that it is in use
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, RecursionError, KeyError):
         return None
     return Module(path, report)
 

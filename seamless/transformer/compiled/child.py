@@ -4,11 +4,11 @@
 one call, and ends: no call sees the static variables of another one, and a crash is the end of that child only. The
 server ends, with all children, when the other end of its socket is closed; it removes the directory PLACE then.
 
-To the server: marshal of ("fork", id, path to load in advance or None) with the descriptors of a socket and of a pipe,
-or ("kill", id). Through the pipe it tells (wait status, user seconds, system seconds, peak KiB) of the child.
-To a child: marshal of (path, directory, size of memory, offsets, variables), with the descriptors of memory, stdout
-and stderr. From it: `B` when the call begins, then marshal of (status, user seconds, system seconds, peak KiB), or of
-the reason for which the module cannot be loaded.
+To the server: marshal of ("fork", id, path to load in advance, variables) with the descriptors of a socket and of a
+pipe, or ("kill", id). Through the pipe it tells (wait status, user seconds, system seconds, peak KiB) of the child.
+To a child: marshal of (directory, size of memory, offsets), with the descriptors of memory, stdout and stderr. From
+it: `B` when the call begins, then marshal of (status, user seconds, system seconds, peak KiB), or of the reason for
+which the module cannot be loaded.
 """
 
 from __future__ import annotations
@@ -28,16 +28,48 @@ from typing import Any, NoReturn
 
 _MESSAGE = 1 << 20
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_NOW = 2  # RTLD_NOW
+_FUNCTIONS = """
+int prctl(int, unsigned long, ...);
+void *dlopen(const char *, int);
+void *dlsym(void *, const char *);
+char *dlerror(void);
+"""
 _PARENT_MILLISECONDS = 5000  # how often to see whether the parent is still there, should a fork of it hold the socket
 _STACK = 64 << 20
+
+
+class Native:
+    """What a child needs of C: looked up once, before there are children, as a fork pays for what it touches."""
+
+    def __init__(self, ffi: Any) -> None:
+        ffi.cdef(_FUNCTIONS)
+        self.ffi = ffi
+        libc = ffi.dlopen(None)
+        self.prctl, self.dlopen, self.dlsym, self.dlerror = libc.prctl, libc.dlopen, libc.dlsym, libc.dlerror
+        self.death_signal = ffi.cast("unsigned long", int(signal.SIGKILL))
+        self.entry, self.characters, self.array = map(ffi.typeof, ("int(*)(void **)", "char *", "void *[]"))
+        self.pointers(bytearray(1), [0])
+
+    def pointers(self, memory: Any, offsets: Any) -> Any:
+        """Return the array of the addresses of these offsets."""
+        base = self.ffi.cast(self.characters, self.ffi.from_buffer(memory))
+        return self.ffi.new(self.array, [base + offset for offset in offsets])
+
+    def load(self, path: str) -> Any:
+        """Return the function of a module, or the reason for which it cannot be loaded."""
+        library = self.dlopen(path.encode(), _NOW)
+        function = self.dlsym(library, b"seamless_call") if library else library
+        if not function:
+            return os.fsdecode(self.ffi.string(self.dlerror()))
+        return self.ffi.cast(self.entry, function)
 
 
 class Server:
     """Forks on request, collects its children, and tells how they ended."""
 
-    def __init__(self, control: socket.socket, ffi: Any) -> None:
-        self.control, self.ffi = control, ffi
-        self.libc = ffi.dlopen(None)
+    def __init__(self, control: socket.socket, native: Native) -> None:
+        self.control, self.native = control, native
         self.pid, self.parent = os.getpid(), os.getppid()
         self.children: dict[int, tuple[int, int]] = {}  # pid -> (id, descriptor of the pipe)
         self.wakeup, self.alarm = os.pipe()
@@ -73,14 +105,14 @@ class Server:
             return False
         order = marshal.loads(message)
         if order[0] == "fork":
-            self.fork(order[1], order[2], fds)
+            self.fork(order[1], order[2], order[3], fds)
         else:
             for pid, (known, _) in self.children.items():
                 if known == order[1]:
                     os.kill(pid, signal.SIGKILL)
         return True
 
-    def fork(self, number: int, path: str | None, fds: list[int]) -> None:
+    def fork(self, number: int, path: str, variables: dict[str, str], fds: list[int]) -> None:
         """Make a child that waits on the socket."""
         connection, status = fds
         try:
@@ -90,7 +122,7 @@ class Server:
             os.close(status)
         else:
             if pid == 0:
-                self.become_child(connection, status, path)
+                self.become_child(connection, status, path, variables)
             self.children[pid] = (number, status)
         os.close(connection)
 
@@ -105,67 +137,49 @@ class Server:
                 os.write(pipe, marshal.dumps((status, used.ru_utime, used.ru_stime, used.ru_maxrss)))
             os.close(pipe)
 
-    def become_child(self, connection: int, status: int, path: str | None) -> NoReturn:
+    def become_child(self, connection: int, status: int, path: str, variables: dict[str, str]) -> NoReturn:
         """Wait for the call in the new process, make it, and end. Never returns."""
         code = 70
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            self.libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)
+            self.native.prctl(_DEATH_SIGNAL, self.native.death_signal)
             if os.getppid() == self.pid:
                 for fd in (self.wakeup, self.alarm, status, *(pipe for _, pipe in self.children.values())):
                     os.close(fd)
                 self.control.close()
                 work = socket.socket(fileno=connection)
                 try:
-                    code = one_call(work, self.ffi, path)
+                    if variables:
+                        os.environ.update(variables)  # libraries read them when they are loaded
+                    code = one_call(work, self.native, path)
                 except OSError as exc:
                     work.send(marshal.dumps(str(exc)))
         finally:
             os._exit(code)
 
 
-def one_call(work: socket.socket, ffi: Any, path: str | None) -> int:
+def one_call(work: socket.socket, native: Native, path: str) -> int:
     """Make the call that the socket asks for, if any; return the exit status."""
-    module = load(ffi, path) if path is not None else None
+    function = native.load(path)
     message, fds, _, _ = socket.recv_fds(work, _MESSAGE, 3)
     if not message:
         return 0
-    wanted, directory, size, offsets, variables = marshal.loads(message)
-    if variables:
-        os.environ.update(variables)
+    directory, size, offsets = marshal.loads(message)
     os.dup2(fds[1], 1)
     os.dup2(fds[2], 2)
     os.chdir(directory)
-    if module is None:
-        module = load(ffi, wanted)
-    if isinstance(module, str):
-        work.send(marshal.dumps(module))
+    if isinstance(function, str):
+        work.send(marshal.dumps(function))
         return 0
     memory = mmap.mmap(fds[0], size)
-    arguments = pointers(ffi, memory, offsets)
+    arguments = native.pointers(memory, offsets)
     work.send(b"B")
-    status = module.seamless_call(arguments)
+    status = function(arguments)
     used = resource.getrusage(resource.RUSAGE_SELF)
     work.send(marshal.dumps((status, used.ru_utime, used.ru_stime, used.ru_maxrss)))
     return 0
-
-
-def pointers(ffi: Any, memory: Any, offsets: Any) -> Any:
-    """Return the array of the addresses of these offsets."""
-    base = ffi.cast("char *", ffi.from_buffer(memory))
-    return ffi.new("void *[]", [base + offset for offset in offsets])
-
-
-def load(ffi: Any, path: str) -> Any:
-    """Return the module, or the reason for which it cannot be loaded."""
-    try:
-        module = ffi.dlopen(path)
-        module.seamless_call  # noqa: B018  looks the symbol up
-    except (OSError, AttributeError) as exc:
-        return str(exc)
-    return module
 
 
 def main() -> int:
@@ -175,9 +189,7 @@ def main() -> int:
     try:
         import cffi  # type: ignore[import-untyped]
 
-        ffi = cffi.FFI()
-        ffi.cdef("int seamless_call(void **); int prctl(int, unsigned long, ...);")
-        pointers(ffi, bytearray(1), [0])  # has the types parsed, once for all children
+        native = Native(cffi.FFI())
     except Exception as exc:  # noqa: BLE001  whatever it is, the one who has started this must know
         control.send(f"{type(exc).__name__}: {exc}".encode())
         return 1
@@ -186,7 +198,7 @@ def main() -> int:
     wanted = _STACK if hard == resource.RLIM_INFINITY else min(hard, _STACK)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
-    server = Server(control, ffi)
+    server = Server(control, native)
     gc.disable()
     gc.freeze()
     control.send(b"ready")

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seamless.errors import MissingDependencyError, TransformationError
 from seamless.session import session
@@ -30,14 +30,22 @@ _START_SECONDS = 60.0
 _KILL_SECONDS = 10.0
 _SLICE_SECONDS = 0.05  # how often to look at a threading.Event
 _MESSAGE = 1 << 16
-_IDLE = 4  # children that wait for a call
+_IDLE = 8  # children that wait for a call
+_AHEAD = 2  # of them for calls that follow one another: while one makes a call, the next one is made
+
+
+class _Kind(NamedTuple):
+    """What a child has loaded, and the variables of its environment beside those of the server."""
+
+    path: str
+    variables: tuple[tuple[str, str], ...]
 
 
 class _Child:
     """A forked process that waits for its one call, or makes it."""
 
-    def __init__(self, number: int, path: str | None, work: socket.socket, status: int) -> None:
-        self.number, self.path, self.work, self.status = number, path, work, status
+    def __init__(self, number: int, kind: _Kind, work: socket.socket, status: int) -> None:
+        self.number, self.kind, self.work, self.status = number, kind, work, status
 
     def close(self) -> None:
         """Let go of it: one that waits ends."""
@@ -155,36 +163,36 @@ class ForkServer:
 
     # --- children -----------------------------------------------------------------------------
 
-    def _take(self, path: str) -> _Child:
-        """Return a child for a call of this module, preferably one that has loaded it."""
+    def _take(self, kind: _Kind) -> tuple[_Child, bool]:
+        """Return a child for a call of this kind, and whether it was there already."""
         with self._lock:
             self._started()
             if not self._ready:
                 self._await_ready()
             for child in self._idle:
-                if child.path == path:
+                if child.kind == kind:
                     self._idle.remove(child)
-                    return child
-            return self._fork(path)
+                    return child, True
+            return self._fork(kind), False
 
-    def _provide(self, path: str) -> None:
-        """Have a child ready for the next call of this module."""
+    def _provide(self, kind: _Kind, number: int) -> None:
+        """Have children ready for the next calls of this kind."""
         with self._lock:
-            if self._control is None or any(child.path == path for child in self._idle):
-                return
-            if len(self._idle) >= _IDLE:
-                self._idle.pop(0).close()
-            with contextlib.suppress(OSError):  # then the next call starts a server
-                self._idle.append(self._fork(path))
+            # Without a server, the next call starts one.
+            with contextlib.suppress(OSError):
+                while self._control is not None and sum(child.kind == kind for child in self._idle) < number:
+                    if len(self._idle) >= _IDLE:
+                        self._idle.pop(0).close()
+                    self._idle.append(self._fork(kind))
 
-    def _fork(self, path: str) -> _Child:
+    def _fork(self, kind: _Kind) -> _Child:
         """Have the server make a child. Called with the lock held. Raises OSError if there is no server."""
         assert self._control is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         status, their_status = os.pipe()
-        child = _Child(next(self._numbers), path, ours, status)
+        child = _Child(next(self._numbers), kind, ours, status)
         try:
-            message = marshal.dumps(("fork", child.number, path))
+            message = marshal.dumps(("fork", child.number, kind.path, dict(kind.variables)))
             socket.send_fds(self._control, [message], [theirs.fileno(), their_status])
         except BaseException:
             child.close()
@@ -213,10 +221,11 @@ class ForkServer:
         """Make the call in a process of its own; block until it has ended. Raises TransformationError, OSError."""
         if self._pid != os.getpid():
             self.forked()
+        kind = _Kind(call.path, tuple(sorted(call.variables.items())))
         for last in (False, True):
             # A child that has waited may have been killed meanwhile: that is no fault of the call.
             try:
-                child = self._take(call.path)
+                child, was_there = self._take(kind)
             except (BrokenPipeError, ConnectionError):
                 if last:
                     raise
@@ -225,7 +234,7 @@ class ForkServer:
             if began or answer.stopped or last:
                 break
         if answer.status is not None:
-            self._provide(call.path)
+            self._provide(kind, _AHEAD if was_there else 1)
         return answer
 
     def _exchange(
@@ -292,7 +301,7 @@ class _Exchange:
             theirs.append(writing)
         self.poll.register(child.work, select.POLLIN)
         self.poll.register(child.status, select.POLLIN)
-        message = marshal.dumps((call.path, directory, call.size, tuple(call.offsets), dict(call.variables)))
+        message = marshal.dumps((directory, call.size, tuple(call.offsets)))
         try:
             # If the child is gone, its status tells.
             with contextlib.suppress(BrokenPipeError, ConnectionError):

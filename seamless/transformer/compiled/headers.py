@@ -15,8 +15,6 @@ from hashlib import sha256
 VARIABLE = "DEPENDENCIES_OUTPUT"
 SUFFIX = ".d"
 LIST = "headers.json"
-# Fortran's include line; Rust's include macros and #[path]. Those compilers do not know the variable.
-_INCLUDED = re.compile(r"""(?i:\binclude\w*!?|\bpath\s*=)\s*[(\[{]?\s*(["'])(/[^"'\n]+)\1""")
 _WORD = re.compile(r"(?:\\[ #\\]|\$\$|[^\s\\])+")
 
 
@@ -32,12 +30,6 @@ def files_of_rules(directory: str) -> set[str]:
     return {path for path in resolved if not path.startswith(inside)}
 
 
-def files_of_code(texts: Iterable[str]) -> set[str]:
-    """Return the files that sources include by absolute paths, of those that exist."""
-    named = {match[2] for text in texts for match in _INCLUDED.finditer(text)}
-    return {os.path.realpath(path) for path in named if os.path.isfile(path)}
-
-
 def _prerequisites(rules: str) -> Iterable[str]:
     """Yield the words after the colon of each rule."""
     for rule in rules.replace("\\\n", " ").splitlines():
@@ -50,7 +42,7 @@ def extended(digest: str, place: str) -> str:
     try:
         with open(os.path.join(place, LIST), encoding="utf-8") as f:
             paths = json.load(f)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return digest
     return with_files(digest, paths)
 

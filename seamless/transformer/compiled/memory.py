@@ -8,9 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from seamless.celltypes.npy import load_numpy
 from seamless.transformer.compiled.schema import Parameter, Signature
-from seamless.transformer.compiled.values import numpy_dtype, output_value, wildcard_sizes
+from seamless.transformer.compiled.values import numpy_dtype, numpy_module, output_value, wildcard_sizes
 
 _ALIGNMENT = 64
 _GUARD = bytes(range(0xA0, 0xE0))
@@ -52,7 +51,7 @@ class Block:
 
     def _shape(self, parameter: Parameter) -> tuple[int, ...]:
         known = {**self.sizes, **self.maxima}
-        return tuple(known[n] if isinstance(n, str) else n for n in parameter.shape)
+        return tuple(known[n] if isinstance(n, str) else n for n in parameter.dims)
 
     def _bytes(self, parameter: Parameter, shape: tuple[int, ...]) -> int:
         return int(math.prod(shape) * numpy_dtype(parameter.dtype).itemsize)
@@ -68,7 +67,7 @@ class Block:
             self.memory[offset : offset + len(_GUARD)] = _GUARD
 
     def _view(self, offset: int, dtype: Any, shape: tuple[int, ...]) -> Any:
-        numpy = load_numpy("a compiled step")
+        numpy = numpy_module()
         return numpy.ndarray(shape, dtype, self.memory, offset)
 
     def _written(self) -> list[tuple[int, str]]:

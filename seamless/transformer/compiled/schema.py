@@ -63,21 +63,26 @@ class StructDType:
 
 @dataclass(frozen=True)
 class Parameter:
-    """An input or output; a scalar if `shape` is empty. In a shape, names (wildcards) come before integers."""
+    """An input or output; a scalar has no shape. In a shape, names (wildcards) come before integers."""
 
     name: str
     dtype: ScalarDType | StructDType
-    shape: tuple[int | str, ...] = ()
+    shape: tuple[int | str, ...] | None = None
+
+    @property
+    def dims(self) -> tuple[int | str, ...]:
+        """The shape, empty for a scalar."""
+        return self.shape or ()
 
     @property
     def element_shape(self) -> tuple[int, ...]:
         """The integers at the end of the shape."""
-        return tuple(n for n in self.shape if isinstance(n, int))
+        return tuple(n for n in self.dims if isinstance(n, int))
 
     @property
     def wildcard_dims(self) -> tuple[str, ...]:
         """The names at the beginning of the shape."""
-        return tuple(n for n in self.shape if isinstance(n, str))
+        return tuple(n for n in self.dims if isinstance(n, str))
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class _Reader:
             raise self.mistake(f"Parameter name is a keyword of Python: '{name}'", line_of(entry, "name"))
         dtype = self.dtype(entry["dtype"], line_of(entry, "dtype") or line)
         shape = self.shape(entry, f"Parameter '{name}'", wildcards=True)
-        return Parameter(name, dtype, shape)
+        return Parameter(name, dtype, shape or None)
 
     def named_entry(self, entry: Any, line: int | None, kind: str) -> str:
         """Check the keys of a parameter or field; return its name."""

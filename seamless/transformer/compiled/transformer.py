@@ -125,6 +125,18 @@ class CompiledTransformer(Transformer):
         self._compilation = check_compilation(value)
 
     @property
+    def resources(self) -> dict[str, int]:
+        """What a call may use: `cores`, as many threads has OpenMP (default: all processors). Not in the identity."""
+        return dict(self._meta.get("resources", {}))
+
+    @resources.setter
+    def resources(self, value: Mapping[str, int]) -> None:
+        cores = value.get("cores", 1)
+        if set(value) - {"cores"} or type(cores) is not int or cores < 1:
+            raise ValueError(f"resources of a compiled step are {{'cores': N}}, N from 1, not {dict(value)!r}")
+        self.meta = {"resources": dict(value) or None}
+
+    @property
     def celltypes(self) -> Any:
         """Celltypes; only that of `result` can be set."""
         return CompiledCelltypes(self._celltypes, self._changed)

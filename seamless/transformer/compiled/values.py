@@ -9,16 +9,25 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from seamless.celltypes.npy import load_numpy
+from seamless.errors import MissingDependencyError
 from seamless.transformer.compiled.schema import Parameter, ScalarDType, Signature, StructDType
 
 _MAX_DIMENSION = 2**32 - 1  # of an unsigned int
 
 
+def numpy_module() -> Any:
+    """Return the module numpy. Raises MissingDependencyError."""
+    try:
+        import numpy
+    except ImportError:
+        raise MissingDependencyError("numpy", extra="compiled", purpose="a compiled step") from None
+    return numpy
+
+
 @functools.lru_cache(maxsize=256)
 def numpy_dtype(dtype: ScalarDType | StructDType) -> Any:
     """Return the numpy dtype of one value, aligned as in C."""
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     if isinstance(dtype, ScalarDType):
         return numpy.dtype("S1" if dtype.name == "char" else dtype.name)
     fields = [
@@ -30,6 +39,22 @@ def numpy_dtype(dtype: ScalarDType | StructDType) -> Any:
 def is_complex(parameter: Parameter) -> bool:
     """Tell whether the values of a parameter are complex numbers."""
     return isinstance(parameter.dtype, ScalarDType) and parameter.dtype.name.startswith("complex")
+
+
+@functools.lru_cache(maxsize=256)
+def stored_dtype(dtype: StructDType) -> Any:
+    """Return the numpy dtype of one stored struct: the same memory, complex numbers as pairs."""
+    numpy = numpy_module()
+    fields: list[Any] = []
+    for item in dtype.fields:
+        if isinstance(item.dtype, StructDType):
+            kind, shape = stored_dtype(item.dtype), item.shape
+        else:
+            kind, shape = numpy_dtype(item.dtype), item.shape
+            if kind.kind == "c":
+                kind, shape = kind.type(0).real.dtype, (*shape, 2)
+        fields.append((item.name, kind, shape) if shape else (item.name, kind))
+    return numpy.dtype(fields, align=True)
 
 
 # --- at the call --------------------------------------------------------------------------------
@@ -45,31 +70,41 @@ def given_value(parameter: Parameter, value: Any) -> Any:
 
         if any(True for _ in find_transformations(value)):
             return value
-        return _stored_complex(parameter, array_from_list(parameter, value))
+        return _stored_form(parameter, array_from_list(parameter, value))
     if type(value) is complex:
-        numpy = load_numpy("a compiled step")
-        return _stored_complex(parameter, numpy.asarray(value, numpy_dtype(parameter.dtype)))
-    if type(value) in (bytes, bytearray) and len(parameter.shape) == 1 and numpy_dtype(parameter.dtype) == "S1":
-        numpy = load_numpy("a compiled step")
+        numpy = numpy_module()
+        return _stored_form(parameter, numpy.asarray(value, numpy_dtype(parameter.dtype)))
+    if type(value) in (bytes, bytearray) and len(parameter.dims) == 1 and numpy_dtype(parameter.dtype) == "S1":
+        numpy = numpy_module()
         return numpy.frombuffer(bytes(value), "S1")
     if hasattr(value, "dtype"):
         _check_dtype(parameter, value)
-        return _stored_complex(parameter, value)
+        return _stored_form(parameter, value)
     return value
 
 
-def _stored_complex(parameter: Parameter, value: Any) -> Any:
-    """Return complex numbers as pairs, other values as they are."""
+def _stored_form(parameter: Parameter, value: Any) -> Any:
+    """Return complex numbers as pairs, also those in structs, and other values as they are."""
+    if isinstance(parameter.dtype, StructDType):
+        return _stored_struct(parameter.dtype, value)
     if not is_complex(parameter) or value.dtype.kind != "c":
         return value
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     value = numpy.ascontiguousarray(value).reshape(value.shape)
     return value.reshape((*value.shape, 1)).view(value.real.dtype)
 
 
+def _stored_struct(dtype: StructDType, value: Any) -> Any:
+    """Return structs as they are, unless they have complex numbers, or are aligned by chance: that is not stored."""
+    numpy = numpy_module()
+    if stored_dtype(dtype) == numpy_dtype(dtype) and value.dtype.isalignedstruct:
+        return value
+    return numpy.asarray(value).view(stored_dtype(dtype))[()]
+
+
 def array_from_list(parameter: Parameter, value: Any) -> Any:
     """Return a list of numbers as an array of the parameter's dtype. Raises TypeError, OverflowError."""
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     wanted = numpy_dtype(parameter.dtype)
     what = (
         f"Input '{parameter.name}' must be a numpy array, or a regular list of numbers of dtype {_dtype_text(wanted)}"
@@ -106,6 +141,8 @@ def _check_dtype(parameter: Parameter, value: Any) -> None:
         return  # by parts
     if _same(found, wanted):
         return
+    if isinstance(parameter.dtype, StructDType) and _same(found, stored_dtype(parameter.dtype)):
+        return
     order = f"; Input '{parameter.name}' must have native byte order" if not found.isnative else ""
     raise TypeError(f"Input '{parameter.name}' dtype is {_dtype_text(found)}, expected {_dtype_text(wanted)}{order}")
 
@@ -133,7 +170,7 @@ def input_array(parameter: Parameter, value: Any) -> Any:
 
     Raises TypeError, ValueError, OverflowError.
     """
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     array = _array(parameter, value) if parameter.shape else _scalar(parameter, value)
     wanted = numpy_dtype(parameter.dtype)
     if is_complex(parameter) and array.dtype.kind == "f":
@@ -147,7 +184,7 @@ def input_array(parameter: Parameter, value: Any) -> Any:
 
 
 def _array(parameter: Parameter, value: Any) -> Any:
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     if type(value) in (list, tuple):
         return array_from_list(parameter, value)
     if not isinstance(value, numpy.ndarray):
@@ -158,7 +195,7 @@ def _array(parameter: Parameter, value: Any) -> Any:
 
 def _scalar(parameter: Parameter, value: Any) -> Any:
     """Return the array without dimensions of a scalar input."""
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     wanted = numpy_dtype(parameter.dtype)
     if wanted.kind == "S":
         return numpy.asarray(_character(parameter, value), wanted)
@@ -186,7 +223,7 @@ def _scalar(parameter: Parameter, value: Any) -> Any:
 
 
 def _character(parameter: Parameter, value: Any) -> bytes:
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     if isinstance(value, (numpy.ndarray, numpy.generic)) and value.dtype.kind == "S" and value.shape == ():
         value = bytes(value[()]) or b"\0"
     if isinstance(value, str) and value.isascii():
@@ -202,9 +239,9 @@ def _kind(value: Any) -> str:
 
 
 def _check_shape(parameter: Parameter, shape: tuple[int, ...]) -> None:
-    if len(shape) != len(parameter.shape):
-        raise ValueError(f"Input '{parameter.name}' has rank {len(shape)}, expected {len(parameter.shape)}")
-    for i, (found, wanted) in enumerate(zip(shape, parameter.shape, strict=True)):
+    if len(shape) != len(parameter.dims):
+        raise ValueError(f"Input '{parameter.name}' has rank {len(shape)}, expected {len(parameter.dims)}")
+    for i, (found, wanted) in enumerate(zip(shape, parameter.dims, strict=True)):
         if isinstance(wanted, int) and found != wanted:
             raise ValueError(f"Input '{parameter.name}' dimension {i} is {found}, expected {wanted}")
 
@@ -226,15 +263,27 @@ def output_value(parameter: Parameter, array: Any, sizes: Mapping[str, int], raw
 
     `raw`: the first byte in memory, for a character that numpy would take for nothing.
     """
-    numpy = load_numpy("a compiled step")
+    numpy = numpy_module()
     if parameter.shape:
-        cut = tuple(slice(sizes[n]) if isinstance(n, str) else slice(None) for n in parameter.shape)
+        cut = tuple(slice(sizes[n]) if isinstance(n, str) else slice(None) for n in parameter.dims)
         array = numpy.ascontiguousarray(array[cut])
-        return _stored_complex(parameter, array)
+        _normalize_truth(array)
+        return _stored_form(parameter, array)
     if array.dtype.kind == "S":
         return raw
     if array.dtype.names is not None:
-        return array[()].copy()
+        array = array.copy()
+        _normalize_truth(array)
+        return _stored_form(parameter, array[()])
     if array.dtype.kind == "c":
-        return _stored_complex(parameter, array)
+        return _stored_form(parameter, array)
     return array[()].item()
+
+
+def _normalize_truth(array: Any) -> None:
+    """Have truth values be 0 or 1: code may have written any byte, and equal results have equal bytes."""
+    if array.dtype.names is not None:
+        for name in array.dtype.names:
+            _normalize_truth(array[name])
+    elif array.dtype.kind == "b":
+        array[...] = array.view("u1") != 0

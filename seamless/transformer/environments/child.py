@@ -54,6 +54,12 @@ class FileBuffers:
             f.write(data)
         return checksum
 
+    def add_value(self, value: Any, celltype: str) -> Checksum:
+        """Keep the buffer of a value. Raises what `serialize` raises."""
+        from seamless.celltypes import serialize
+
+        return self.add(serialize(value, celltype))
+
     def add_file(self, path: str) -> Checksum:
         """Keep the bytes of a file."""
         with open(path, "rb") as f:

@@ -114,7 +114,7 @@ def installed(prefix: str) -> dict[str, str]:
             with open(os.path.join(prefix, "conda-meta", name), encoding="utf-8") as f:
                 package = json.load(f)
             found[str(package["name"])] = str(package["version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             continue  # not a package
     return dict(sorted(found.items()))
 

@@ -45,14 +45,24 @@ def get_language(name: str) -> LanguageDefinition:
     definition = _languages.get(name)
     if definition is not None:
         return definition
-    if name not in NATIVE:
+    if not is_native(name):
         raise KeyError(f"Unknown compiled language: {name!r}")
+    definition = native_language(name)
+    with _lock:
+        return _languages.setdefault(name, definition)
+
+
+def is_native(name: str) -> bool:
+    """Tell whether a language of this name is built in, and so known in every process."""
+    return name in NATIVE
+
+
+def native_language(name: str) -> LanguageDefinition:
+    """Return a language as it is built in, also if it has been defined anew. `name` must be one of NATIVE."""
     import importlib
 
     module = importlib.import_module(f"seamless.transformer.languages.native.{name}")
-    definition = LanguageDefinition(name, compilation_from(module.COMPILATION), module.EXPORT)
-    with _lock:
-        return _languages.setdefault(name, definition)
+    return LanguageDefinition(name, compilation_from(module.COMPILATION), module.EXPORT)
 
 
 def is_compiled_language(name: object) -> bool:

@@ -203,7 +203,7 @@ class Worker:
         self.condemned = True
         for fd in self._streams:
             self._take_output(fd, run)
-        return Lost(how, pid)
+        return Lost(how, pid or how.pid)
 
     # --- ending -------------------------------------------------------------------------------
 

@@ -5,36 +5,96 @@ They have no name, so whatever becomes of the processes, nothing is left behind.
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import mmap
 import os
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from seamless.buffer import Buffer
+from seamless.cache.buffer_cache import register_weakly
 from seamless.checksum import Checksum
+from seamless.stores.filesystem import flat, write_all
+from seamless.stores.incoming import pump
+
+T = TypeVar("T")
 
 SMALL = 48 * 1024  # bytes up to which a buffer travels in a message
+LARGE = 1 << 20  # bytes from which an array is put into shared memory as it becomes a buffer
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _PIECE = 1 << 30  # bytes of one write
 _WORTH_MAPPING = 1 << 18  # bytes; less is copied: a mapping costs two system calls, and a descriptor
 _MOST_MAPPINGS = 128  # each has a descriptor, and so has a buffer that can be handed on
 _IDLE_SEGMENTS = 64
+_WORTH_A_THREAD = 1 << 25  # bytes from which memory is given back in the background
 
 
 def fill(data: Any) -> int:
     """Return the descriptor of a sealed segment with a copy of `data`. OSError if there is no memory for it."""
-    fd = os.memfd_create("seamless", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
+
+    def write(fd: int) -> None:
         view = memoryview(data).cast("B")
         while view:
             view = view[os.write(fd, view[:_PIECE]) :]
+
+    return _sealed(write)[0]
+
+
+def _sealed(write: Callable[[int], T]) -> tuple[int, T]:
+    """Return the descriptor of a segment that `write` has filled, sealed, and what `write` has returned."""
+    fd = os.memfd_create("seamless", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        done = write(fd)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     except BaseException:
         os.close(fd)
         raise
-    return fd
+    return fd, done
+
+
+def buffer_of_large(value: Any, celltype: str) -> Buffer | None:
+    """Return the buffer of a value with large arrays or bytes, made in shared memory; None for all other values.
+
+    None also if there is no memory for it. Whoever changes an array meanwhile changes what is hashed and shared alike.
+    """
+    from seamless.celltypes.large import pieces_of_large
+
+    pieces = pieces_of_large(value, celltype, LARGE)
+    if pieces is None:
+        return None
+    try:
+        fd, digest = _sealed(lambda fd: pump(_Reader(pieces), lambda view: write_all(fd, view))[0])
+    except OSError:
+        return None
+    buffer = MappedBuffer(fd, Checksum(digest))
+    register_weakly(buffer.get_checksum(), buffer)
+    return buffer
+
+
+class _Reader:
+    """Copies pieces into the memory that it is given, one after the other, as `readinto` of a file does."""
+
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def __call__(self, into: memoryview) -> int:
+        filled = 0
+        while filled < len(into):
+            if not self._left:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._left = flat(piece)
+                continue
+            count = min(len(into) - filled, len(self._left))
+            into[filled : filled + count] = self._left[:count]
+            self._left = self._left[count:]
+            filled += count
+        return filled
 
 
 class _Map(mmap.mmap):
@@ -105,6 +165,7 @@ class MappedBuffer(Buffer):
     def share(self, other: Buffer) -> None:
         """Use the bytes of an equal Buffer, and keep it alive."""
         self._equal = other
+        self._checksum = other._checksum or self._checksum
         self._mapped = memoryview(other.view)
         self._close()
 
@@ -114,8 +175,23 @@ class MappedBuffer(Buffer):
             os.close(fd)
 
     def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
+        if getattr(self, "_fd", -1) < 0:
+            return
+        if len(self._mapped) >= _WORTH_A_THREAD:
+            held = [self._mapped, self._fd]
+            try:
+                # Not with `threading`, which takes locks: this may be called while this thread has them.
+                _thread.start_new_thread(_let_go, (held,))
+            except RuntimeError:  # the interpreter is about to end
+                self._close()
+        else:
             self._close()
+
+
+def _let_go(held: list[Any]) -> None:
+    """Close a descriptor and give up a mapping: it takes the system a while to free all those pages."""
+    os.close(held.pop())
+    held.clear()
 
 
 class _Segment:

@@ -17,6 +17,7 @@ from seamless.buffer import Buffer
 from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, StoreReadOnlyError
 from seamless.session import session
+from seamless.transformer.inputs import buffer_checksums
 from seamless.transformer.outcome import Outcome
 from seamless.transformer.workers.errors import unpack_error
 from seamless.transformer.workers.memory import Segments
@@ -137,9 +138,8 @@ class Parent:
         parcel = Parcel(self._link.segments)
         tf = submission.tf
         try:
-            for key, entry in submission.transformation.items():
-                if not key.startswith(("__", "META__")) and entry[2] is not None:
-                    self._add_own(parcel, Checksum(entry[2]))
+            for checksum in buffer_checksums(submission.transformation):
+                self._add_own(parcel, checksum)
             step = pack_step(submission.transformation, tf, submission.envelope)
             what = (step, submission.refresh, parcel.items)
             value, buffers = self._link.call("delegate", what, parcel.fds, submission.canceled)

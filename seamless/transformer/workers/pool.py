@@ -11,6 +11,7 @@ import itertools
 import os
 import pickle
 import platform
+import signal
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from seamless.transformer.workers.supervisor import Exit, Supervisor
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+_TERM_SECONDS = 1.0  # between the end of a worker that was told to end and a new try: this process may be next
 _IDLE_BYTES = 512 * 1024 * 1024  # in shared memory that nobody uses
 _STRAYS = 3  # how often a step may meet the end of all workers
 _LOOK_SECONDS = 0.5  # between looks at whether the process still is there that does nested work
@@ -46,15 +48,15 @@ origin: ContextVar[tuple[Run, int] | None] = ContextVar("seamless_origin", defau
 class WorkerPool:
     """Executes up to `size` steps at once, each in a process that has no other one. Thread-safe.
 
-    `retries`: how often a step is executed again whose worker was killed by a signal. Close it, or the processes stay
-    until this one ends.
+    `retries`: how often a step is executed again whose worker was killed by a signal; `retry_starved`: also one that
+    has run out of memory. Close it, or the processes stay until this one ends.
     """
 
-    def __init__(self, size: int | None = None, *, retries: int = 1) -> None:
+    def __init__(self, size: int | None = None, *, retries: int = 1, retry_starved: bool = True) -> None:
         self.size = size if size is not None else len(os.sched_getaffinity(0))
         if self.size < 1:
             raise ValueError(f"the number of workers must be at least 1, not {size!r}")
-        self.retries = retries
+        self.retries, self.retry_starved = retries, retry_starved
         self._lock = threading.RLock()
         self._slots = Slots(self.size, most=self.size + _WAITING)
         self._segments = Segments(_IDLE_BYTES)
@@ -123,12 +125,13 @@ class WorkerPool:
                 raise _with_output(StepError(f"Timeout: not finished after {limit:g} s\n"), run, worker) from None
             except Lost as lost:
                 run.abandon_nested()
+                starved = self._out_of_memory.noticed(lost.how)
                 if lost.how.code is None and strays < _STRAYS and self._is_wanted(request):
                     strays += 1  # all workers have ended together, perhaps before this one has begun
-                elif self._again(request, lost, attempt):
+                elif self._again(request, lost, attempt) and (self.retry_starved or not starved):
                     attempt += 1
                 else:
-                    raise _with_output(self._loss(request, lost, attempt), run, worker, lost.pid) from None
+                    raise _with_output(self._loss(request, lost, attempt, starved), run, worker, lost.pid) from None
             except BaseException:
                 run.abandon_nested()
                 raise
@@ -141,11 +144,13 @@ class WorkerPool:
 
     def _again(self, request: ExecutionRequest, lost: Lost, attempt: int) -> bool:
         """Tell whether to execute it again: not if the step itself has ended the process, or somebody wants an end."""
+        if lost.how.code == -signal.SIGTERM:
+            request.canceled.wait(_TERM_SECONDS)
         if not self._is_wanted(request) or attempt > self.retries:
             return False
         return lost.how.code is None or lost.how.code < 0
 
-    def _loss(self, request: ExecutionRequest, lost: Lost, attempt: int) -> TransformationError:
+    def _loss(self, request: ExecutionRequest, lost: Lost, attempt: int, starved: bool) -> TransformationError:
         if not self._is_wanted(request):
             return TransformationError(self._why_none(request))
         if lost.how.code is not None and lost.how.code >= 0:
@@ -157,7 +162,9 @@ class WorkerPool:
         which = f"worker process {lost.pid}" if lost.pid else "worker process"
         text = f"WorkerLostError: the {which} {lost.how.text()} while it executed "
         text += f"{request.envelope.name}; tried {attempt} time{'s' if attempt > 1 else ''}\n"
-        return WorkerLostError(text + self._out_of_memory.text(lost.how))
+        error = WorkerLostError(text + self._out_of_memory.text(lost.how, starved))
+        error.out_of_memory = starved
+        return error
 
     def _execute_borrowed(
         self, request: ExecutionRequest, parcel: Parcel, hold: Hold, above: Run, call: int
@@ -292,6 +299,10 @@ class _Executor:
 def _add_inputs(parcel: Parcel, request: ExecutionRequest) -> None:
     """Add what the worker will read; it asks for the rest."""
     is_command = request.transformation.get("__language__") == "bash"
+    for key in ("__schema__", "__compilation__"):  # of compiled code
+        checksum = request.transformation.get(key)
+        if isinstance(checksum, str) and not parcel.add_input(Checksum(checksum), request.buffers):
+            return
     for key, entry in request.transformation.items():
         if key.startswith(("__", "META__")) or entry[2] is None:
             continue
@@ -309,14 +320,16 @@ def _answer(run: Run, answer: Any, pid: int) -> ExecutionAnswer:
         exc = unpack_error(error)
         _attach(exc, run, pid)
         raise exc
+    checksum = Checksum(result)
     for some, beside in [*run.made, (items, fds)]:
         for buffer in unpacked(some, beside):
             run.request.buffers.added[buffer.get_checksum()] = buffer
+            if buffer.get_checksum() == checksum:
+                checksum = buffer.get_checksum()  # one object is remembered, not two
     run.made.clear()
     output = run.output
     usage, noted = used
     compilation, site = (None, None) if noted is None else pickle.loads(noted)
-    checksum = Checksum(result)
     return ExecutionAnswer(checksum, output.stdout, output.stderr, Usage(*usage), compilation, "spawn", site=site)
 
 

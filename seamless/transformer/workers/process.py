@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from seamless.buffer import Buffer
+from seamless.celltypes import serialize
 from seamless.checksum import Checksum
 from seamless.checksum.calculate_checksum import TRIVIAL_CHECKSUMS
 from seamless.session import session
@@ -20,6 +21,7 @@ from seamless.transformer.execute import execute
 from seamless.transformer.execution import has_own_process
 from seamless.transformer.outcome import Envelope, Usage
 from seamless.transformer.workers.errors import pack_error
+from seamless.transformer.workers.memory import buffer_of_large
 from seamless.transformer.workers.parcel import Parcel, views
 from seamless.transformer.workers.parent import Parent, ParentBuffers, ParentLink, ParentResults, borrowed_run
 from seamless.transformer.workers.protocol import Gone, Link
@@ -58,6 +60,15 @@ class WorkerBuffers:
     def add(self, data: bytes) -> Checksum:
         """Add a buffer; it goes to the parent with the answer."""
         buffer = Buffer(data)
+        checksum = buffer.get_checksum()
+        self.added[checksum] = buffer
+        return checksum
+
+    def add_value(self, value: Any, celltype: str) -> Checksum:
+        """Add the buffer of a value, made in shared memory if it is large. Raises what `serialize` raises."""
+        buffer = buffer_of_large(value, celltype)
+        if buffer is None:
+            return self.add(serialize(value, celltype))
         checksum = buffer.get_checksum()
         self.added[checksum] = buffer
         return checksum
@@ -253,6 +264,7 @@ class WorkerProcess:
             buffers,  # type: ignore[arg-type]
             on_output=self._output,
             canceled=self._canceled,
+            measured=True,
         )
         usage = done.usage if has_own_process(transformation, envelope) else self._meter.stop()
         used = (

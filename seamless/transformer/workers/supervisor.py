@@ -25,6 +25,7 @@ class Exit:
     code: int | None
     peak_bytes: int = 0
     reason: str = ""  # why it could not be started
+    pid: int = 0
 
     def text(self) -> str:
         """Return the end of a sentence that begins with the worker."""
@@ -142,7 +143,7 @@ class Supervisor:
     def _ended(self, number: int, how: Exit) -> None:
         with self._changed:
             self._living.discard(number)
-            self.pids.pop(number, None)
+            how.pid = self.pids.pop(number, 0)
             self._exits[number] = how
             while len(self._exits) > 1000:  # of workers that nobody has asked about
                 del self._exits[next(iter(self._exits))]

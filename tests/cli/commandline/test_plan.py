@@ -44,8 +44,8 @@ def refusal(*command: str, **options: Any) -> str:
     return str(info.value)
 
 
-LINES: list[tuple[str, list[str], str]] = [
-    # command line, pins, command in the code
+LINES: list[tuple[str, list[str], str | None]] = [
+    # command line, pins, command in the code (None: as it is)
     ("cat a.txt", ["a.txt"], "cat a.txt"),
     ("cat ./a.txt", ["a.txt"], "cat a.txt"),
     ("cat d/../a.txt", ["a.txt"], "cat a.txt"),
@@ -58,6 +58,24 @@ LINES: list[tuple[str, list[str], str]] = [
     ("cat a.txt | cat - b.txt", ["a.txt", "b.txt"], "cat a.txt | cat - b.txt"),
     ("cat a.txt | cat - ./b.txt; cat ./b.txt", ["a.txt", "b.txt"], "cat a.txt | cat - b.txt; cat ./b.txt"),
     ("cat a.txt; cat b.txt", ["a.txt"], "cat a.txt; cat b.txt"),
+    ("(cat a.txt; cat ./b.txt) | sort", ["a.txt", "b.txt"], "(cat a.txt; cat b.txt) | sort"),
+    ("cat a.txt | while read x; do ls ./d; done", ["a.txt", "d"], "cat a.txt | while read x; do ls d; done"),
+    ("cat a.txt | while read x; do echo $x.txt; done", ["a.txt"], None),
+    ("(cat a.txt | sort -k1.2; echo)", ["a.txt"], None),
+    ("for x in 1 2; do cat a.txt | sort -k1.2; done", ["a.txt"], None),
+    ("cat 2>/dev/null ./a.txt 3>&1", ["a.txt"], "cat 2>/dev/null a.txt 3>&1"),
+    ("cat a.txt 2>/dev/null b.txt", ["a.txt"], None),
+    ("A=1; B=2; cat ./a.txt", ["a.txt"], "A=1; B=2; cat a.txt"),
+    ("echo $(ls ./d)", ["d"], "echo $(ls d)"),
+    ('echo "x$(ls ./d)" `ls ./e`', ["d", "e"], 'echo "x$(ls d)" `ls e`'),
+    ("x=$(ls ./d); echo $x; ls e", ["d"], "x=$(ls d); echo $x; ls e"),
+    ("for f in $(ls ./d); do ls e; done", ["d"], "for f in $(ls d); do ls e; done"),
+    ("for f in $(ls d); do echo; done | ls e", ["d", "e"], None),
+    ("seq 3 | cat - $(ls d $(ls ./e))", ["d", "e"], "seq 3 | cat - $(ls d $(ls e))"),
+    ("diff <(ls d) <(cd d; ls e)", ["d", "e"], None),
+    ("echo ${x:-$(ls d)} $((1 + $(ls e)))", [], None),
+    ("cat <<E\n$(ls d)\nE", [], None),
+    ("echo; echo $(ls d)", [], None),
     ("cat a.txt && cat b.txt", ["a.txt"], "cat a.txt && cat b.txt"),
     ("cat a.txt\ncat b.txt", ["a.txt"], "cat a.txt\ncat b.txt"),
     ("(cat a.txt | cat - b.txt)", ["a.txt", "b.txt"], "(cat a.txt | cat - b.txt)"),
@@ -84,10 +102,10 @@ LINES: list[tuple[str, list[str], str]] = [
 
 
 @pytest.mark.parametrize(("line", "names", "command"), LINES, ids=[line for line, _, _ in LINES])
-def test_the_inputs_of_a_line_become_pins(line: str, names: list[str], command: str) -> None:
+def test_the_inputs_of_a_line_become_pins(line: str, names: list[str], command: str | None) -> None:
     found = plan(line)
     assert [item.name for item in found.inputs] == names
-    assert found.code == f"(\n{command}\n) > RESULT\n"
+    assert found.code == f"(\n{line if command is None else command}\n) > RESULT\n"
     assert found.targets == []
 
 
@@ -203,6 +221,16 @@ def test_g2_drops_rule_2() -> None:
 
 def test_an_input_given_by_option_is_exempt_from_rule_2() -> None:
     assert pins(plan("cat plain", inputs=["plain"])) == {"plain": "file"}
+
+
+@pytest.mark.parametrize("mapping", ["literal", "strip", "extension"])
+@pytest.mark.parametrize("line", ["ls .", "find ./ -type f", "ls d/.."])
+def test_the_working_directory_itself_is_no_input(line: str, mapping: Any) -> None:
+    assert "is the current working directory" in refusal(line, mapping=mapping)
+
+
+def test_the_working_directory_is_an_input_where_names_begin_above_it(workspace: Path) -> None:
+    assert pins(plan("ls .", base_directory="..")) == {"work": "directory"}
 
 
 @pytest.mark.parametrize("name", ["code", "pins_", "bashcode", "RESULT", "STDOUT", "transform.sh"])
@@ -350,7 +378,24 @@ def test_a_file_that_is_run_is_made_executable(line: str, code: str) -> None:
 
 def test_a_script_of_a_later_command_is_made_executable_if_it_is_an_input() -> None:
     found = plan("echo a; ./script.sh", inputs=["script.sh"])
+    assert found.code == "chmod +x './script.sh'\n(\necho a; ./script.sh\n) > RESULT\n"
+
+
+def test_a_script_of_a_later_command_is_rewritten_only_where_it_would_not_be_found(workspace: Path) -> None:
+    found = plan(f"echo a; {workspace}/script.sh", inputs=["script.sh"])
     assert found.code == "export PATH=./:$PATH\nchmod +x 'script.sh'\n(\necho a; script.sh\n) > RESULT\n"
+
+
+def test_a_script_of_a_later_command_is_known_by_the_name_that_it_has_in_the_workspace() -> None:
+    found = plan("echo a; tool.sh; ./script.sh", inputs=["d/tool.sh", "script.sh"], mapping="strip")
+    assert found.code.startswith(
+        "export PATH=./:$PATH\nchmod +x 'tool.sh' './script.sh'\n(\necho a; tool.sh; ./script.sh"
+    )
+
+
+def test_a_script_in_a_directory_that_is_an_input_is_made_executable() -> None:
+    found = plan("echo a; d/tool.sh", inputs=["d"])
+    assert found.code == "chmod +x 'd/tool.sh'\n(\necho a; d/tool.sh\n) > RESULT\n" and found.warnings == []
 
 
 def test_a_script_of_a_later_command_that_is_no_input_is_warned_of() -> None:

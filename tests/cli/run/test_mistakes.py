@@ -43,6 +43,10 @@ def test_a_missing_file(seamless_run: Any) -> None:
     refused(seamless_run("cat", "missing.txt"), 2, "missing.txt", "-g1")
 
 
+def test_an_option_behind_the_command(seamless_run: Any) -> None:
+    refused(seamless_run("cat", "a.txt", "--capture", "b.txt"), 2, "b.txt", "seamless-run --capture ... cat")
+
+
 def test_a_directory_where_a_file_belongs(seamless_run: Any, work: Path) -> None:
     (work / "d.txt").mkdir()
     refused(seamless_run("cat", "d.txt"), 2, "d.txt", "directory")

@@ -48,6 +48,17 @@ def test_without_tunnels_the_line_closes_forwarding_too(key: Path, capsys: pytes
     assert shown.err == ""
 
 
+@pytest.mark.parametrize(("address", "shown"), [("10.0.0.5", "10.0.0.5"), ("fd00::0:5", "[fd00::5]")])
+def test_tunnels_lead_to_the_one_address_of_services_alone(
+    key: Path, address: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--permissive-paths", "--bind-address", address, "--print-authorized-key", str(key))
+    assert main(arguments, execute=lambda argv, environment: None) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f'restrict,port-forwarding,permitopen="{shown}:*",permitlisten="localhost:1",command="')
+    assert f"--bind-address {address}" in line
+
+
 def test_relative_paths_become_absolute(
     key: Path, places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

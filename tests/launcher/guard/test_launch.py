@@ -275,6 +275,15 @@ def test_a_key_may_be_limited_to_the_loopback_interface(launch: Launch, places: 
         assert answer.argv[answer.argv.index("--network-interface") + 1] == "127.0.0.1"
 
 
+def test_a_key_may_be_limited_to_one_address_of_this_machine(launch: Launch, places: Places) -> None:
+    flags = (*places.flags, "--bind-address", "127.0.0.9")
+    answer = launch(f"hashserver --host 0.0.0.0 {places.root}", "--network-interface", "0.0.0.0", flags=flags)
+    words = service_of(answer)
+    assert words[words.index("--host") + 1] == "127.0.0.9"
+    assert answer.argv is not None
+    assert answer.argv[answer.argv.index("--network-interface") + 1] == "127.0.0.9"
+
+
 def test_the_helper_is_told_how_many_services_may_live(launch: Launch, places: Places) -> None:
     answer = launch(f"hashserver {places.root}", flags=(*places.flags, "--max-services", "3"))
     assert answer.guarded is not None and answer.guarded.max_services == 3

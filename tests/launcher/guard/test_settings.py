@@ -40,6 +40,13 @@ PREFIX = "rhl-guard: configuration error: "
         (("--permissive-paths", "--without-tunnels"), "--without-tunnels says what --print-authorized-key prints"),
         (("--max-services", "0"), "--max-services requires a number greater than 0, found '0'"),
         (("--max-services", "x"), "--max-services requires a number greater than 0, found 'x'"),
+        (("--bind-address", "10.0.0"), "--bind-address requires one address in numbers, for example 10.0.0.5; found"),
+        (("--bind-address", "0.0.0.0"), "--bind-address requires one address in numbers, for example 10.0.0.5; found"),
+        (("--bind-address", "::"), "--bind-address requires one address in numbers, for example 10.0.0.5; found"),
+        (
+            ("--bind-address", "10.0.0.5", "--bind-loopback"),
+            "--bind-loopback and --bind-address are mutually exclusive",
+        ),
         (("--data-roots", "/nonexistent/file"), "could not read --data-roots file '/nonexistent/file': "),
         (("--data-roots", "/etc"), "could not read --data-roots file '/etc': "),
         (("--services", "hashserver,x"), "--services: unknown name 'x'; known are hashserver"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +50,30 @@ class Batch:
         return Limits(memory=3 * 10**9, walltime=5400)
 
 
+class Steering:
+    """Notes what workers and steps are told, and asks what it is given."""
+
+    def __init__(self) -> None:
+        self.retired: list[str] = []
+        self.drained: list[str] = []
+        self.failed: dict[str, str] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.answers: list[str] = []
+
+    def retire(self, names: Collection[str]) -> None:
+        self.retired += names
+
+    def drain(self, names: Collection[str]) -> None:
+        self.drained += sorted(names)
+
+    def fail(self, texts: Mapping[str, str]) -> None:
+        self.failed |= texts
+
+    def answer(self, lacks_memory: Callable[[str, str], str]) -> None:
+        self.answers += [lacks_memory(*asked) for asked in self.asked]
+        self.asked.clear()
+
+
 class Lab:
     """Jobs of a cluster, with a clock that stands still."""
 
@@ -57,16 +81,31 @@ class Lab:
         self.cluster, self.batch, self.clock = Cluster(), Batch(), 0.0
         self.said: list[str] = []
         self.applied: list[Parameters] = []
-        self.retired: list[str] = []
+        self.steering = Steering()
         self.jobs = Jobs(
             self.cluster, parameters, self.batch, user="me", apply=self.applied.append, say=self.said.append,
-            retire=self.retired.extend, interval=1.0, wait_count=10, now=lambda: self.clock,
+            steering=self.steering, interval=1.0, wait_count=10, now=lambda: self.clock,
         )  # fmt: skip
 
-    def tick(self, tasks: int = 0, workers: dict[str, int] | None = None, seconds: float = 10.0) -> int:
+    def tick(
+        self,
+        tasks: int = 0,
+        workers: dict[str, int] | None = None,
+        seconds: float = 10.0,
+        executing: dict[str, dict[str, float]] | None = None,
+    ) -> int:
         self.clock += seconds
-        self.jobs.tick(Snapshot((600.0,) * tasks, tasks, 1, workers or {}))
+        self.jobs.tick(Snapshot((600.0,) * tasks, tasks, 1, workers or {}, executing or {}))
         return len(self.cluster.worker_spec)
+
+    def job_ends(self, how: str, executing: dict[str, float]) -> None:
+        """Have the one job there is execute these steps, and end."""
+        self.tick(1)
+        (job,) = self.cluster.workers.values()
+        worker = f"worker-{job.job_id}"
+        self.tick(1, {worker: 1}, executing={worker: executing})
+        self.batch.said[job.job_id] = how
+        self.tick(1)
 
 
 def test_jobs_grow_at_once_with_what_is_to_be_done_up_to_the_maximum() -> None:
@@ -79,7 +118,7 @@ def test_jobs_that_are_not_needed_are_given_back_after_a_while_idle_ones_only() 
     lab.tick(4)
     workers = {"worker-101": 0, "worker-102": 1}
     assert [lab.tick(1, workers, 1), lab.tick(1, workers, 5), lab.tick(1, workers, 6)] == [2, 2, 1]
-    assert (lab.retired, list(lab.cluster.worker_spec)) == (["worker-101"], ["cluster-2"])
+    assert (lab.steering.retired, list(lab.cluster.worker_spec)) == (["worker-101"], ["cluster-2"])
 
 
 def test_a_job_that_has_ended_in_order_is_replaced_while_there_is_work() -> None:
@@ -106,12 +145,80 @@ def test_what_a_job_has_lacked_the_next_ones_get_as_far_as_the_queue_allows(
     how: str, memory: str, walltime: str
 ) -> None:
     lab = Lab()
-    lab.tick(1)
-    lab.tick(1, {"worker-101": 1})
-    lab.batch.said["101"] = how
-    lab.tick(1)
+    lab.job_ends(how, {"step": 3500.0})
     assert [(each.memory, each.walltime) for each in lab.applied] == [(memory, walltime)]
-    assert len(lab.said) == 1
+    assert (len(lab.said), lab.steering.failed) == (1, {})
+
+
+@pytest.mark.parametrize("how", ["memory", "walltime"])
+def test_a_step_that_lacks_the_most_that_the_queue_allows_is_not_tried_again(how: str) -> None:
+    lab = Lab()
+    for _ in range(3):
+        if not lab.steering.failed:
+            lab.job_ends(how, {"step": 7000.0})
+    assert list(lab.steering.failed) == ["step"]
+    assert "the queue allows no" in lab.steering.failed["step"] and how in lab.steering.failed["step"]
+    assert len(lab.applied) == (1 if how == "walltime" else 2)
+
+
+def test_a_step_for_which_every_job_is_too_short_is_given_up_after_some_without_any_limit() -> None:
+    lab = Lab()
+    lab.batch.limits = Limits  # type: ignore[method-assign, assignment]  # nothing is known
+    ends = 0
+    while not lab.steering.failed and ends < 20:
+        lab.job_ends("walltime", {"step": 1e9})
+        ends += 1
+    assert (ends, [each.walltime for each in lab.applied]) == (4, ["02:00:00", "04:00:00", "08:00:00"])
+    assert "4 jobs have lacked walltime for it" in lab.steering.failed["step"]
+
+
+def test_of_several_steps_none_is_given_up_before_it_has_lacked_memory_twice() -> None:
+    lab = Lab(replace(FOUR, memory="3GB"))
+    lab.job_ends("memory", {"innocent": 1.0, "guilty": 1.0})
+    assert lab.steering.failed == {}
+    lab.job_ends("memory", {"guilty": 1.0, "other": 1.0})
+    assert list(lab.steering.failed) == ["guilty"]
+
+
+def test_short_steps_in_a_job_that_comes_to_its_end_change_nothing() -> None:
+    lab = Lab()
+    lab.job_ends("walltime", {"short": 20.0})
+    assert (lab.applied, lab.said, lab.steering.failed) == ([], [], {})
+    lab.job_ends("walltime", {"short": 20.0})  # by chance, or because little is left of a job when it begins
+    assert [each.walltime for each in lab.applied] == ["01:30:00"]
+
+
+def test_jobs_that_lack_the_same_at_the_same_time_have_it_raised_once() -> None:
+    lab = Lab()
+    lab.tick(2)
+    both = {"worker-101": {"a": 1.0}, "worker-102": {"b": 1.0}}
+    lab.tick(2, {"worker-101": 1, "worker-102": 1}, executing=both)
+    lab.batch.said |= {"101": "memory", "102": "memory"}
+    lab.tick(2)
+    assert [each.memory for each in lab.applied] == ["1907MiB"]
+
+
+def test_a_step_that_runs_out_of_memory_in_a_job_that_lives_on_gets_another_job_with_more() -> None:
+    lab = Lab()
+    lab.tick(1)
+    lab.steering.asked.append(("worker-101", "step"))
+    two = {"worker-101": {"step": 1.0, "other": 1.0}}
+    assert lab.tick(1, {"worker-101": 2}, executing=two) == 2  # one with more memory is begun at once
+    assert (lab.steering.answers, lab.steering.drained) == ([""], ["worker-101"])
+    assert [each.memory for each in lab.applied] == ["1907MiB"]
+    lab.tick(1, {"worker-101": 1}, executing={"worker-101": {"other": 1.0}})
+    assert lab.steering.retired == []
+    lab.tick(1, {"worker-101": 0}, executing={"worker-101": {}})
+    assert (lab.steering.retired, list(lab.cluster.worker_spec)) == (["worker-101"], ["cluster-2"])
+
+
+def test_a_step_that_runs_out_of_the_most_memory_there_is_hears_so() -> None:
+    lab = Lab(replace(FOUR, memory="3GB"))
+    lab.tick(1)
+    lab.steering.asked.append(("worker-101", "step"))
+    lab.tick(1, {"worker-101": 1}, executing={"worker-101": {"step": 1.0}})
+    assert "run out of memory (3GB), and the queue allows no more" in lab.steering.answers[0]
+    assert (lab.steering.drained, lab.applied) == ([], [])
 
 
 @pytest.mark.parametrize(("executed", "walltime"), [(1900.0, ["01:30:00"]), (900.0, [])])
@@ -119,10 +226,7 @@ def test_a_step_for_which_a_worker_did_not_live_long_enough_gets_one_that_does(
     executed: float, walltime: list[str]
 ) -> None:
     lab = Lab(replace(FOUR, lifetime=3300.0))
-    lab.tick(1)
-    lab.jobs.tick(Snapshot((600.0,), 1, 1, {"worker-101": 1}, {"worker-101": executed}))
-    lab.batch.said["101"] = "done"
-    lab.tick(1)
+    lab.job_ends("done", {"step": executed})
     assert [each.walltime for each in lab.applied] == walltime
 
 

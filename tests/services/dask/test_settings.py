@@ -116,6 +116,21 @@ def test_the_account_has_the_name_that_each_system_wants() -> None:
     assert [[name for name in ("account", "project") if name in each] for each in found] == [["account"], ["project"]]
 
 
+@pytest.mark.parametrize(
+    ("given", "system", "expected"),
+    [
+        (["--qos=high"], "slurm", ["--qos=high", "--no-requeue"]),
+        (["--requeue"], "slurm", ["--requeue"]),
+        (["-t besteffort"], "oar", ["-t besteffort"]),
+    ],
+)
+def test_slurm_does_not_begin_jobs_again_unless_it_is_told_to(
+    given: list[str], system: str, expected: list[str]
+) -> None:
+    found = queue_settings(parse(job_extra_directives=given), system, host="h", port=1, dashboard_port=2)
+    assert found["job-extra-directives"] == expected
+
+
 def test_a_local_cluster_gets_memory_directory_and_resources() -> None:
     found = local_arguments(parse(tmpdir="/scratch"), host="127.0.0.1", port=1, dashboard_port=2)
     assert (found["memory_limit"], found["local_directory"], found["resources"]) == (
@@ -159,8 +174,8 @@ def test_a_slurm_script_has_the_agreed_header_and_every_option_once() -> None:
     lines = script("SLURMCluster")
     assert [line for line in lines if line.startswith("#SBATCH")] == [
         "#SBATCH -J dask-worker", "#SBATCH -p all", "#SBATCH -A acct", "#SBATCH -n 1", "#SBATCH --cpus-per-task=16",
-        "#SBATCH --mem=30G", "#SBATCH -t 01:00:00", "#SBATCH --qos=high", "#SBATCH --output=/l/worker-%j.out",
-        "#SBATCH --error=/l/worker-%j.err",
+        "#SBATCH --mem=30G", "#SBATCH -t 01:00:00", "#SBATCH --qos=high", "#SBATCH --no-requeue",
+        "#SBATCH --output=/l/worker-%j.out", "#SBATCH --error=/l/worker-%j.err",
     ]  # fmt: skip
     worker = [line for line in lines if line][-1]
     assert worker.partition(" tcp://HOST:1 ")[2] == (

@@ -244,11 +244,11 @@ def test_the_queue_names_what_waits_and_runs(start: Start) -> None:
 
 
 def test_a_running_step_keeps_the_server_alive(start: Start) -> None:
-    server = start("--timeout", "0.5")
+    server = start("--timeout", "3")  # enough for the first request to come in time
     submit(server, payload(server, "wait"))
     eventually(lambda: server.ran == 1)
     with pytest.raises(subprocess.TimeoutExpired):  # idle for longer than the timeout
-        server.process.wait(1.2)
+        server.process.wait(3.7)
     (server.directory / "count.go").touch()
     assert server.process.wait(30) == 0
 

@@ -16,11 +16,16 @@ COMPILERS = {"c": "gcc", "cpp": "g++", "fortran": "gfortran", "rust": "rustc", "
 
 @pytest.fixture(autouse=True)
 def toolchains(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compilers that are managed in a home directory are found, although the test has another home."""
+    """Compilers that are managed in a home directory are found, although the test has another home.
+
+    That of Go keeps its own library there, built once; anew for each test would take many seconds.
+    """
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     for variable, directory in (("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")):
         if variable not in os.environ and (home / directory).is_dir():
             monkeypatch.setenv(variable, str(home / directory))
+    if "GOCACHE" not in os.environ:
+        monkeypatch.setenv("GOCACHE", str(home / ".cache" / "go-build"))
     yield
 
 

@@ -63,17 +63,38 @@ def test_sixteen_threads_build_at_once(different: bool, step: Step) -> None:
 
 
 PROGRAM = """\
-import sys
+import sys, threading
 from seamless.transformer import DirectCompiledTransformer
-for n in range(4):
-    step = DirectCompiledTransformer("c")
-    step.schema = {schema!r}
-    step.code = "int transform(int a, int *r) {{{{ *r = a + %d; return 0; }}}}" % n
-    print(step(int(sys.argv[1])))
+
+def step(n):
+    made = DirectCompiledTransformer("c")
+    made.schema = SCHEMA
+    made.code = "int transform(int a, int *r) { *r = a + %d; return 0; }" % n
+    return made
+
+number = int(sys.argv[1])
+found = {}
+
+def work(i):
+    begun.wait()
+    for k in range(8):  # each thread in an order of its own: the same modules and different ones at once
+        n = (i + 3 * number + k) % 8
+        found[i, n] = step(n)(100 * number + 10 * i)
+
+begun = threading.Barrier(5)
+threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+for thread in threads:
+    thread.start()
+print("ready", flush=True)
+sys.stdin.readline()
+begun.wait()
+for thread in threads:
+    thread.join()
+print([found[i, n] - 100 * number - 10 * i - n for i in range(4) for n in range(8)])
 """
 
 
-def test_four_processes_build_the_same_modules_once_each(tmp_path: Path, needs: Callable[..., None]) -> None:
+def test_sixteen_threads_of_four_processes_build_each_module_once(tmp_path: Path, needs: Callable[..., None]) -> None:
     needs("c")
     log = tmp_path / "log"
     (tmp_path / "gcc").write_text(
@@ -81,17 +102,29 @@ def test_four_processes_build_the_same_modules_once_each(tmp_path: Path, needs: 
     )
     (tmp_path / "gcc").chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    program = PROGRAM.format(schema=SCHEMA).replace("{{", "{").replace("}}", "}")
+    program = PROGRAM.replace("SCHEMA", repr(SCHEMA))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(100 * i)], stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-c", program, str(i)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )
         for i in range(4)
-    ]
-    outputs = [process.communicate(timeout=100)[0].split() for process in processes]
-    assert outputs == [[str(100 * i + n) for n in range(4)] for i in range(4)]
-    assert log.read_text() == "x\n" * 4
-    assert len(modules()) == 4
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+        outputs = [process.communicate(timeout=140)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert outputs == [f"{[0] * 32}\n"] * 4
+    assert log.read_text() == "x\n" * 8
+    assert len(modules()) == 8
     assert leftovers() == []
 
 

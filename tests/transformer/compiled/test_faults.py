@@ -83,9 +83,13 @@ def test_an_endless_loop_is_ended_by_cancelation(faulty: Any) -> None:
     wait_until_gone(children)
 
 
-def test_an_exception_in_rust_and_one_in_cpp_are_errors_of_the_step(step: Step) -> None:
+def test_an_exception_and_a_panic_are_errors_of_the_step(step: Step) -> None:
     rust = '#[no_mangle]\npub extern "C" fn transform() -> i32 { vec![0][std::env::args().count() + 7] }'
+    go = 'package main\nimport "os"\nimport "C"\n//export transform\n' + (
+        "func transform() int32 { return []int32{0}[len(os.Args) + 7] }\nfunc main() {}\n"
+    )
     for language, code, text in (
+        ("go", go, "index out of range"),
         ("rust", rust, "index out of bounds"),
         ("cpp", '#include <stdexcept>\nextern "C" int transform() { throw std::runtime_error("too bad"); }', "too bad"),
     ):

@@ -126,6 +126,45 @@ pub unsafe extern "C" fn transform(
 }
 """
 
+ALIGN_GO = """\
+package main
+
+// #include <stdint.h>
+import "C"
+import "unsafe"
+
+//export transform
+func transform(n, m C.uint, pa, pb *C.char, gap int32, score *int32, place *C.uint32_t) C.int {
+	a := unsafe.Slice((*byte)(unsafe.Pointer(pa)), n)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(pb)), m)
+	end := unsafe.Slice(place, 2)
+	row := make([]int32, len(b)+1)
+	for i := 1; i <= len(a); i++ {
+		diagonal := int32(0)
+		for j := 1; j <= len(b); j++ {
+			best := diagonal - 1
+			if a[i-1] == b[j-1] {
+				best = diagonal + 2
+			}
+			for _, other := range [3]int32{row[j] - gap, row[j-1] - gap, 0} {
+				if other > best {
+					best = other
+				}
+			}
+			diagonal = row[j]
+			row[j] = best
+			if best > *score {
+				*score = best
+				end[0], end[1] = C.uint32_t(i), C.uint32_t(j)
+			}
+		}
+	}
+	return 0
+}
+
+func main() {}
+"""
+
 
 def align(a: bytes, b: bytes, gap: int) -> tuple[int, list[int]]:
     """Return the best score of a local alignment and where it ends, with numpy, one anti-diagonal at a time."""
@@ -143,7 +182,7 @@ def align(a: bytes, b: bytes, gap: int) -> tuple[int, list[int]]:
 
 @pytest.mark.parametrize(
     ("language", "code"),
-    [("c", ALIGN_C), ("cpp", ALIGN_CPP), ("fortran", ALIGN_FORTRAN), ("rust", ALIGN_RUST)],
+    [("c", ALIGN_C), ("cpp", ALIGN_CPP), ("fortran", ALIGN_FORTRAN), ("rust", ALIGN_RUST), ("go", ALIGN_GO)],
     ids=lambda value: value if len(value) < 9 else "",
 )
 def test_an_alignment_is_that_of_numpy(language: str, code: str, step: Step) -> None:
@@ -260,6 +299,62 @@ pub unsafe extern "C" fn transform(
 }
 """
 
+# A product that is converted is rounded: Go does not contract it with a sum, on whatever processor.
+BODIES_GO = """\
+package main
+
+// #define transform declared_for_transform
+// #include "transformer.h"
+// #undef transform
+import "C"
+import (
+	"math"
+	"unsafe"
+)
+
+func vectors(p *C.float64_3, n C.uint) [][3]float64 {
+	return unsafe.Slice((*[3]float64)(unsafe.Pointer(p)), n)
+}
+
+//export transform
+func transform(
+	N C.uint, x *C.float64_3, v *C.float64_3, mass *C.double, dt float64, steps int32, yy *C.float64_3, ww *C.float64_3,
+) C.int {
+	y, w := vectors(yy, N), vectors(ww, N)
+	m := unsafe.Slice((*float64)(unsafe.Pointer(mass)), N)
+	copy(y, vectors(x, N))
+	copy(w, vectors(v, N))
+	for s := int32(0); s < steps; s++ {
+		for i := range y {
+			var a [3]float64
+			for j := range y {
+				var d [3]float64
+				r2 := 1e-3
+				for k := range d {
+					d[k] = y[j][k] - y[i][k]
+					r2 += float64(d[k] * d[k])
+				}
+				f := m[j] / float64(r2*math.Sqrt(r2))
+				for k := range d {
+					a[k] += float64(f * d[k])
+				}
+			}
+			for k := range a {
+				w[i][k] += float64(dt * a[k])
+			}
+		}
+		for i := range y {
+			for k := range y[i] {
+				y[i][k] += float64(dt * w[i][k])
+			}
+		}
+	}
+	return 0
+}
+
+func main() {}
+"""
+
 
 def bodies(x: Any, v: Any, m: Any, dt: float, steps: int) -> tuple[Any, Any]:
     """Return positions and velocities after some steps; the sums in the order in which the kernels make them."""
@@ -279,7 +374,7 @@ def bodies(x: Any, v: Any, m: Any, dt: float, steps: int) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(
     ("language", "code"),
-    [("c", BODIES_C), ("cpp", BODIES_CPP), ("fortran", BODIES_FORTRAN), ("rust", BODIES_RUST)],
+    [("c", BODIES_C), ("cpp", BODIES_CPP), ("fortran", BODIES_FORTRAN), ("rust", BODIES_RUST), ("go", BODIES_GO)],
     ids=lambda value: value if len(value) < 9 else "",
 )
 def test_bodies_move_as_with_numpy_to_the_last_bit(language: str, code: str, step: Step) -> None:

@@ -278,6 +278,10 @@ def test_a_shape_that_does_not_fit_is_a_failure(x: Any, y: Any, text: str, step:
             "  character(8) :: text\n  write(text, '(i8)') 2 * a\n  read(text, '(i8)') twice\nend function\n",
         ),
         ("rust", '#[no_mangle]\npub extern "C" fn twice(a: i32) -> i32 { vec![a, a].iter().sum() }\n'),
+        (
+            "go",
+            'package main\nimport "C"\n//export twice\nfunc twice(a int32) int32 { return 2 * a }\nfunc main() {}\n',
+        ),
     ],
 )
 @pytest.mark.parametrize("main", ["c", "cpp"])
@@ -294,10 +298,25 @@ def test_an_object_of_another_language_is_linked_in(
     assert made(21).run() == 42
 
 
-def test_objects_of_four_languages_work_together(step: Step, needs: Callable[..., None]) -> None:
-    needs("cpp", "fortran", "rust")
-    made = step("c", ADD, "int f(int); int g(int); int h(int);\nint transform(int a, int b, int *r) "
-                          "{ *r = f(a) + g(b) + h(1); return 0; }")  # fmt: skip
+def test_two_sources_in_rust_share_its_library(step: Step) -> None:
+    code = 'extern "C" { fn f(a: i32) -> i32; }\n' + ADDERS["rust"].replace("a.wrapping_add(b)", "f(a) + b")
+    made = step("rust", ADD, code)
+    made.objects.append(CompiledObject(language="rust"))
+    made.objects[0].code = '#[no_mangle]\npub extern "C" fn f(a: i32) -> i32 { vec![a; 10].iter().sum() }\n'
+    assert made(2, 3).run() == 23
+
+
+def test_two_sources_in_go_are_refused(step: Step) -> None:
+    made = step("go", ADD, ADDERS["go"])
+    made.objects.append(CompiledObject(language="go"))
+    made.objects[0].code = 'package main\nimport "C"\nfunc main() {}\n'
+    assert "main, obj0 would each bring a runtime of its own" in failure(made(1, 2))
+
+
+def test_objects_of_five_languages_work_together(step: Step, needs: Callable[..., None]) -> None:
+    needs("cpp", "fortran", "rust", "go")
+    made = step("c", ADD, "int f(int); int g(int); int h(int); int i(int);\nint transform(int a, int b, int *r) "
+                          "{ *r = f(a) + g(b) + h(1) + i(1); return 0; }")  # fmt: skip
     for language, code in (
         ("cpp", '#include <string>\nextern "C" int f(int a) { return std::stoi(std::to_string(a)); }'),
         (
@@ -305,10 +324,11 @@ def test_objects_of_four_languages_work_together(step: Step, needs: Callable[...
             "integer(c_int) function g(a) bind(C)\n use iso_c_binding\n integer(c_int), value :: a\n g = 10*a\nend\n",
         ),
         ("rust", '#[no_mangle]\npub extern "C" fn h(a: i32) -> i32 { a * 100 }\n'),
+        ("go", 'package main\nimport "C"\n//export i\nfunc i(a int32) int32 { return a * 1000 }\nfunc main() {}\n'),
     ):
         made.objects.append(CompiledObject(language=language))
         made.objects[-1].code = code
-    assert made(2, 3).run() == 132
+    assert made(2, 3).run() == 1132
 
 
 def test_a_mistake_is_shown_with_the_users_file_and_line(step: Step, tmp_path: Path) -> None:
@@ -338,6 +358,7 @@ def test_a_mistake_in_an_object_has_its_file_too(step: Step, tmp_path: Path) -> 
         ("c", "int trans_form() { return 0; }", "not static"),
         ("cpp", "int transform() { return 0; }", 'extern "C"'),
         ("rust", "pub fn transform() {}", "#[no_mangle]"),
+        ("go", 'package main\nimport "C"\nfunc transform() int32 { return 0 }\nfunc main() {}\n', "//export transform"),
     ],
 )
 def test_a_function_that_cannot_be_called_from_c_is_explained(
@@ -346,6 +367,12 @@ def test_a_function_that_cannot_be_called_from_c_is_explained(
     text = failure(step(language, "inputs: []", code)())
     assert "does not export transform() with C linkage" in text
     assert advice in text
+
+
+def test_another_undefined_function_is_not_explained_by_that(step: Step) -> None:
+    text = failure(step("c", "inputs: []", "int other(); int transform() { return other(); }")())
+    assert "undefined reference to `other'" in text
+    assert "does not export transform()" not in text
 
 
 def test_a_missing_compiler_is_named_with_the_place_where_it_was_looked_for(step: Step) -> None:
@@ -397,6 +424,24 @@ def test_a_language_travels_with_the_step(step: Step) -> None:
     del registry._languages["test-traveller"]
     again = transformation_from_dict(handle._tf_dict)
     assert again.run() == 43
+
+
+@pytest.mark.parametrize("package", ["cffi", "numpy"])
+def test_a_missing_package_is_named_with_the_extra_that_has_it(
+    package: str, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+    import sys
+
+    from seamless.transformer.compiled.forkserver import fork_server
+
+    fork_server.close()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == package else find(name, *more))
+    monkeypatch.setitem(sys.modules, package, None)
+    handle = step("c", ADD, ADDERS["c"])(2, 3)
+    assert f"needs the package '{package}': pip install 'seamless[compiled]'" in failure(handle)
+    assert isinstance(handle._outcome.original, ImportError)
 
 
 def test_a_header_that_disagrees_is_refused(step: Step) -> None:

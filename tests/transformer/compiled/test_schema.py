@@ -152,3 +152,11 @@ def test_a_mistake_in_a_text_has_file_and_line(text: str, place: str) -> None:
 def test_anchors_and_merge_keys_work() -> None:
     text = "inputs:\n- &p {name: a, dtype: int8}\n- {<<: *p, name: b}\n"
     assert [p.name for p in parse_schema(text).inputs] == ["a", "b"]
+
+
+def test_a_scalar_has_no_shape() -> None:
+    (scalar, array) = Signature.from_dict(
+        {"inputs": [{"name": "a", "dtype": "int32"}, {"name": "b", "dtype": "int32", "shape": ["N", 3]}], "outputs": []}
+    ).inputs
+    assert (scalar.shape, scalar.dims, scalar.wildcard_dims, scalar.element_shape) == (None, (), (), ())
+    assert (array.shape, array.dims, array.wildcard_dims, array.element_shape) == (("N", 3), ("N", 3), ("N",), (3,))

@@ -99,6 +99,20 @@ def test_metavars_are_exactly_the_maxima_of_output_wildcards() -> None:
     assert made.metavars.to_dict() == {}
 
 
+def test_resources_are_cores_and_outside_the_identity() -> None:
+    made = step()
+    before = made(np.zeros(1), 2).construct()
+    assert made.resources == {}
+    made.resources = {"cores": 4}
+    assert made.resources == made.meta["resources"] == {"cores": 4}
+    assert made(np.zeros(1), 2).construct() == before
+    for wrong in ({"cores": 0}, {"cores": "4"}, {"kernels": 4}):
+        with pytest.raises(ValueError, match="resources of a compiled step"):
+            made.resources = wrong
+    made.resources = {}
+    assert "resources" not in made.meta
+
+
 def test_only_the_celltype_of_the_result_can_be_set() -> None:
     made = step()
     made.celltypes.result = "deepcell"

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from seamless.buffer import Buffer
 from seamless.cache.buffer_cache import find_in_memory
 from seamless.checksum import Checksum
 from seamless.transformer import delayed, direct, worker
-from seamless.transformer.workers.memory import MappedBuffer, Segments, fill, map_file
+from seamless.transformer.workers.memory import MappedBuffer, Segments, buffer_of_large, fill, map_file
 from seamless.transformer.workers.parcel import Parcel, unpacked, views
 from tests.transformer.workers.support import eventually
 
@@ -221,23 +222,112 @@ def test_many_large_members_of_one_result(workers):
     assert [len(Checksum(members[str(i)]).resolve("mixed")) for i in range(130)] == [100_000 + i for i in range(130)]
 
 
-def test_memory_is_bounded_when_many_large_inputs_have_been_sent(workers, monkeypatch):
-    monkeypatch.setattr(workers._segments, "idle_bytes", 20 * MEGABYTE)
+def test_memory_is_bounded_when_many_inputs_have_been_sent(workers, monkeypatch):
+    monkeypatch.setattr(workers._segments, "idle_bytes", 2 * MEGABYTE)
     for i in range(12):
-        assert direct(total)(np.full(MEGABYTE, float(i))) == i * MEGABYTE
+        assert direct(total)(np.full(MEGABYTE // 10, float(i))) == i * MEGABYTE // 10
     kept = [segment.size for segment in workers._segments._segments.values()]
-    assert 0 < sum(kept) <= 20 * MEGABYTE
+    assert 0 < sum(kept) <= 2 * MEGABYTE
 
 
-def test_the_same_large_input_is_put_into_shared_memory_once(workers):
-    array = np.ones(MEGABYTE)
+def test_a_large_array_is_in_shared_memory_from_the_start_and_only_as_long_as_it_is_an_input(workers):
+    before = descriptors()
+    handle = delayed(total)(np.ones(MEGABYTE))
+    handle.construct()
+    assert [type(buffer) for buffer in handle._buffers if len(buffer) > MEGABYTE] == [MappedBuffer]
+    assert handle.run() == MEGABYTE
+    assert len(workers._segments._segments) == 0
+    del handle
+    gc.collect()
+    eventually(lambda: descriptors() <= before)
+
+
+def test_the_same_buffer_is_put_into_shared_memory_once(workers):
+    buffer = Buffer(np.ones(MEGABYTE), "mixed")
 
     def add(array, i):
         return float(array[i] + i)
 
     for i in range(5):
-        assert direct(add)(array, i) == i + 1
+        assert direct(add)(buffer, i) == i + 1
     assert len(workers._segments._segments) == 1
+
+
+ARRAY = np.arange(2 * MEGABYTE, dtype=np.int32)
+LARGE_VALUES = {
+    "contiguous": (ARRAY, "mixed"),
+    "rows": (ARRAY.reshape(2000, 1000), "binary"),
+    "columns": (np.asfortranarray(ARRAY.reshape(2000, 1000)), "mixed"),
+    "strided": (ARRAY[::2], "mixed"),
+    "padded": (np.zeros(300_000, np.dtype([("a", "i1"), ("b", "i8")], align=True)), "mixed"),
+    "mapping": ({"x": ARRAY, "n": 1, "y": [ARRAY[:3], "text"]}, "mixed"),
+    "bytes": (b"some bytes" * 200_000, "bytes"),
+    "mixed bytes": (b"some bytes" * 200_000, "mixed"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_VALUES)
+def test_a_buffer_made_in_shared_memory_has_the_bytes_of_every_other_one(name):
+    value, celltype = LARGE_VALUES[name]
+    made, expected = buffer_of_large(value, celltype), Buffer(value, celltype)
+    assert made.get_checksum() == expected.get_checksum()
+    assert bytes(made.view) == expected.content
+
+
+@pytest.mark.parametrize(
+    ("value", "celltype"),
+    [
+        (np.ones(10), "mixed"),
+        (ARRAY, "plain"),
+        (np.array([object()] * 200_000), "mixed"),
+        ({"x": ARRAY, "y": {1, 2}}, "mixed"),
+        (b"x" * 2_000_000, "binary"),
+        ("x" * 2_000_000, "str"),
+    ],
+    ids=["small", "no array", "objects", "a set", "no npy", "text"],
+)
+def test_what_is_small_or_wrong_is_left_to_others(value, celltype):
+    assert buffer_of_large(value, celltype) is None
+
+
+def test_an_array_that_is_changed_during_the_copy_has_the_checksum_of_what_was_copied():
+    array = np.zeros(4 * MEGABYTE, np.uint8)
+    running = True
+
+    def change():
+        while running:
+            array[:] = array + 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        buffers = [buffer_of_large(array, "mixed") for _ in range(5)]
+    finally:
+        running = False
+        thread.join()
+    assert [Checksum.of(bytes(buffer.view)) for buffer in buffers] == [buffer.get_checksum() for buffer in buffers]
+
+
+def test_without_shared_memory_a_large_array_is_an_input_like_any_other(workers, monkeypatch):
+    def refused(name, flags):
+        raise OSError("no memory")
+
+    monkeypatch.setattr(os, "memfd_create", refused)
+    assert buffer_of_large(ARRAY, "mixed") is None
+    handle = delayed(total)(ARRAY)
+    monkeypatch.undo()
+    assert handle.run() == float(ARRAY.sum())
+
+
+def test_a_very_large_buffer_is_let_go_of_in_the_background():
+    before = descriptors()
+    buffer = buffer_of_large(np.ones(5 * MEGABYTE), "mixed")
+    array = buffer.get_value("mixed")
+    del buffer
+    assert array[-1] == 1
+    del array
+    gc.collect()
+    eventually(lambda: descriptors() <= before)
 
 
 def test_a_file_of_the_store_is_mapped_as_it_is(workers, tmp_path):
@@ -261,7 +351,7 @@ def test_a_file_of_the_store_is_mapped_as_it_is(workers, tmp_path):
 
 
 def test_no_descriptor_and_no_segment_is_left_by_a_pool():
-    before, segments = descriptors(), set(os.listdir("/dev/shm"))
+    before = descriptors()
     for _ in range(2):
         worker.spawn(2)
         direct(total)(np.ones(MEGABYTE))
@@ -274,4 +364,4 @@ def test_no_descriptor_and_no_segment_is_left_by_a_pool():
         session.reset()
         gc.collect()
     eventually(lambda: descriptors() <= before)
-    assert set(os.listdir("/dev/shm")) <= segments
+    assert [name for name in os.listdir("/dev/shm") if "seamless" in name] == []

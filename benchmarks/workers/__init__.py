@@ -1,1 +1,0 @@
-"""Benchmarks of the worker processes: `python -m benchmarks.workers`."""

@@ -1,0 +1,5 @@
+"""The reference's import path for `Buffer`."""
+
+from seamless.buffer import Buffer
+
+__all__ = ["Buffer"]
