@@ -1,7 +1,4 @@
-"""Write `docs/reference-tests.md` from the list of differences in `tests/interop/reference_differences.json`.
-
-    python scripts/make_reference_tests_page.py
-"""
+"""Write `docs/reference-tests.md` from the list of differences in `tests/interop/reference_differences.json`."""
 
 from __future__ import annotations
 

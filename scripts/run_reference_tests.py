@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -61,7 +62,10 @@ def label(path: Path, directory: Path) -> str:
 def environment(home: Path, python: str, modules: Sequence[Path]) -> dict[str, str]:
     """Return the environment of one test file; `modules` are directories with modules."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
-    env.setdefault("RUSTUP_HOME", os.path.expanduser("~/.rustup"))  # which compiler `rustc` starts
+    owner = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    env.setdefault("RUSTUP_HOME", str(owner / ".rustup"))  # which compiler `rustc` starts
+    env.setdefault("GOCACHE", str(owner / ".cache" / "go-build"))  # the compiled library of Go
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the tests need none, and to import them takes a second
     env["HOME"] = str(home)
     env["TMPDIR"] = str(home.with_name("tmp"))
     env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH', os.defpath)}"

@@ -41,6 +41,7 @@ NAMES = {
         "seamless.transformer.compiled.schema",
     ),
     "seamless_signature.c_header": ("generate_header", "seamless.transformer.compiled.header"),
+    "seamless_transformer.probe_index": ("RecordBucketError", "seamless.transformer.recording.mode"),
     "seamless_transformer.remote_job": ("RemoteJobWritten", "seamless.transformer.remote_job"),
     "remote_http_launcher": ("run connect stop", "seamless.launcher"),
     "seamless_transformer": ("direct delayed Transformation parallel spawn", "seamless.transformer"),

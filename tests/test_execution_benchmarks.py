@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("numpy")
 ROOT = Path(__file__).resolve().parents[1]
-NEEDED = dict.fromkeys(("steps", "arrays", "memory", "start", "recovery"), "numpy")
+NEEDED = dict.fromkeys(("steps", "durable", "arrays", "memory", "start", "recovery"), "numpy")
 NEEDED |= {"jobserver": "uvicorn", "dask": "distributed"}
 
 

@@ -15,6 +15,7 @@ install(
         "compiled_transformer": ("seamless.transformer",),
         "languages": ("seamless.transformer.languages",),
         "environment": ("seamless.transformer.environment",),
+        "probe_index": ("seamless.transformer.recording.mode",),
         "remote_job": ("seamless.transformer.remote_job",),
         "compression_utils": ("seamless.compression_utils",),
     },

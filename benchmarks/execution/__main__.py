@@ -14,6 +14,7 @@ from benchmarks.services.report import Line, publish
 
 GROUPS: dict[str, Callable[[Path, bool], list[Line]]] = {
     "steps": local.steps,
+    "durable": local.durable,
     "arrays": local.arrays,
     "memory": local.memory,
     "start": lives.start,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.execution.quiet import Measured, compare
-from benchmarks.services.report import Line
 from benchmarks.execution.steps import add, first, make
+from benchmarks.services.report import Line
 
 WORKERS = 2
 _numbers = itertools.count(1, 1_000_000)
@@ -119,6 +120,69 @@ def _add_dask(
 
     trips["LocalCluster"] = one_by_one
     many["LocalCluster"] = lambda: client.gather(client.map(add, range(count), range(count), pure=False))
+
+
+def durable(place: Path, quick: bool) -> list[Line]:
+    """Measure new steps with a cache directory, against the least that must be written for each."""
+    from seamless.config.embedded import activate_embedded
+    from seamless.session import session
+    from seamless.transformer import direct
+
+    count, rounds = (10, 1) if quick else (200, 5)
+    step, base = direct(add), next(_numbers)
+    numbers = itertools.count(base)
+    activate_embedded(directory=place / "cache")
+    bare = _Bare(place / "bare")
+    try:
+        rivals: dict[str, Callable[[], object]] = {
+            "ours": lambda: [step(next(numbers), 3) for _ in range(count)],
+            "3 files, 1 transaction": lambda: bare.write(count),
+        }
+        found = lines("one step, stored", compare(rivals, rounds), 1e3 / count, goal=4)
+        with spawned(WORKERS):
+            many = compare({"ours": lambda: all_of(count), "3 files, 1 transaction": rivals.popitem()[1]}, rounds)
+        return found + lines(f"{count} steps, stored, {WORKERS} workers", many, 1e3)
+    finally:
+        session.activate((), ())
+        bare.close()
+
+
+class _Bare:
+    """Writes what a new step needs: three durable files, one transaction."""
+
+    def __init__(self, place: Path) -> None:
+        import sqlite3
+
+        place.mkdir()
+        self._place, self._numbers = place, itertools.count()
+        self._directories = [place / f"{i:02x}" for i in range(256)]
+        for directory in self._directories:
+            directory.mkdir()
+        self._connection = sqlite3.connect(place / "results.db", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode=wal")
+        self._connection.execute("PRAGMA synchronous=normal")
+        self._connection.execute("CREATE TABLE results (step TEXT PRIMARY KEY, result TEXT, record TEXT)")
+
+    def write(self, steps: int) -> None:
+        for number in itertools.islice(self._numbers, steps):
+            self._write_one(number)
+
+    def _write_one(self, number: int) -> None:
+        for i in range(3):
+            path = self._directories[(number * 3 + i) % 256] / f"{number}-{i}"
+            with open(f"{path}.tmp", "xb", buffering=0) as file:
+                file.write(b"1\n")
+                os.fsync(file.fileno())
+            os.rename(f"{path}.tmp", path)
+            fd = os.open(path.parent, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("INSERT INTO results VALUES (?, ?, ?)", (f"{number:064}", "0" * 64, "{}" * 200))
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def arrays(place: Path, quick: bool) -> list[Line]:

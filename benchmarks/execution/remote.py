@@ -78,7 +78,7 @@ def _measure(place: Path, service: str, quick: bool) -> tuple[dict[str, Measured
     text = _CLUSTER.format(store=project.home / "store", service=service, port=port, last=port + 199)
     (configuration / "clusters.yaml").write_text(text)
     (project.home / "work" / "seamless.yaml").write_text("- project: steps\n- cluster: here\n- execution: remote\n")
-    calls, count, rounds = (5, 20, 1) if quick else (100, 1000, 5)
+    calls, count, rounds = (5, 20, 1) if quick else (50, 500, 5)
     command = [sys.executable, "-c", _PROGRAM, *map(str, (calls, count, rounds, int(service == "daskserver")))]
     try:
         done = subprocess.run(

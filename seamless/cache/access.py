@@ -12,12 +12,14 @@ from seamless.cache.buffer_writer import get_writer
 from seamless.cache.resolve import fingertip_buffer, miss, open_buffer, resolve_buffer
 from seamless.celltypes import serialize
 from seamless.checksum import Checksum
+from seamless.errors import StoreError
 from seamless.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_KEPT_BYTES = 64 << 20  # of a file that is kept in memory while no store takes it
 _CHUNK = 1024 * 1024
 
 
@@ -74,7 +76,12 @@ class Buffers:
             for store in session.writable_buffer_stores():
                 ingest = getattr(store, "ingest", None)
                 if ingest is not None:
-                    checksum: Checksum = ingest(path, move=True)[0]
+                    try:
+                        checksum: Checksum = ingest(path, move=True)[0]
+                    except StoreError:
+                        if not os.path.exists(path) or os.path.getsize(path) > _KEPT_BYTES:
+                            raise
+                        break  # `commit` has the same trouble, but then the execution is over, and not in vain
                     return checksum
         with open(path, "rb") as f:
             return self.add(f.read())

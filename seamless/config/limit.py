@@ -60,7 +60,7 @@ class LimitWatch:
             session.enforce_limit(self._directory)
 
 
-_watches: dict[str, LimitWatch] = {}  # by directory: a program may go to and fro between its stages
+_watches: dict[str, LimitWatch] = {}  # by directory: a program may go back and forth between its stages
 
 
 def watch_limit(store: EmbeddedStore) -> None:

@@ -172,8 +172,8 @@ HELPERS: Mapping[str, Grammar] = {
         service=True,
         required=("key", "workdir"),
         examples=(
-            "rhl-launch-service --key K --workdir ~/buffers -- "
-            "hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
+            "rhl-launch-service --key K --workdir ~/buffers -- \\",
+            "  hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
         ),
     ),
     "rhl-ensure": Grammar(
@@ -193,8 +193,8 @@ HELPERS: Mapping[str, Grammar] = {
         required=("key", "workdir"),
         conflicts=(("conda-env", "image", "--conda-env and --image are mutually exclusive"),),
         examples=(
-            "rhl-ensure --key K --workdir ~/buffers -- "
-            "hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
+            "rhl-ensure --key K --workdir ~/buffers -- \\",
+            "  hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
         ),
     ),
 }

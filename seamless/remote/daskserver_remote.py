@@ -181,7 +181,11 @@ def ensure_initialized() -> None:
 
 
 def stores() -> dict[str, Any]:
-    """Return where the stores are now, for the workers. Blocks; raises StoreError."""
+    """Return where the stores are now, for the workers; have them run again, if need be. Blocks; raises StoreError."""
+    from seamless.remote import buffer_remote, database_remote
+
+    for module in (buffer_remote, database_remote):
+        module.ensure_initialized()
     return {} if active.handle is None else active.handle._remote_clients()
 
 

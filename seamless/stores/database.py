@@ -181,7 +181,8 @@ class ResultDatabase(BufferFacts):
     def keep(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
         """Keep a new result and its record, in one transaction, which threads share that come at the same time.
 
-        False, and nothing is kept, if anything about the transformation is stored already, or it is no proper record.
+        False, and nothing is kept, if anything about the transformation is stored already, or the two cannot be written
+        together: `set_result` and `set_record` say why.
         """
         if self._keeping is None:
             from seamless.stores.keeping import Keeping

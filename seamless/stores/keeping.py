@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from seamless.errors import StoreError
 from seamless.stores.errors import MalformedValueError
 from seamless.stores.records import check_record, record_text
 from seamless.util.together import Together
@@ -49,7 +50,7 @@ class Keeping:
         self._pid, self._together = os.getpid(), Together(self._keep_all, most=_MOST)
 
     def keep(self, transformation: Checksum, result: Checksum, record: dict[str, Any]) -> bool:
-        """Keep result and record; False, and nothing is kept, if anything is stored already. Raises StoreError."""
+        """Keep result and record; False, and nothing is kept, if anything is stored already or they cannot be."""
         name, value = transformation.hex(), result.hex()
         try:
             check_record(record, name, value)
@@ -58,7 +59,10 @@ class Keeping:
             return False  # the method for records says what is wrong with it
         if self._pid != os.getpid():  # a forked child: the threads that had begun are not here
             self._renew()
-        kept: bool = self._together.do(new)
+        try:
+            kept: bool = self._together.do(new)
+        except StoreError:
+            return False  # perhaps because of the record, which the result does not depend on
         return kept
 
     def _keep_all(self, items: list[_New]) -> list[bool]:

@@ -157,13 +157,14 @@ class Seam:
         self.executor: Executor = self.in_process
         self.parent: Parent | None = None
 
-    def stops(self, envelope: Envelope) -> bool:
+    def stops(self, envelope: Envelope, executor: Executor) -> bool:
         """Tell whether such a step, canceled or late, is ended where it is executed."""
-        return self.parent is not None or self.executor.stops(envelope)
+        return self.parent is not None or executor.stops(envelope)
 
-    def keeps(self, envelope: Envelope) -> bool:
+    @staticmethod
+    def keeps(envelope: Envelope, executor: Executor) -> bool:
         """Tell whether such a step is looked up, executed once and kept where it is executed. Raises StoreError."""
-        keeps = getattr(self.executor, "keeps", None)
+        keeps = getattr(executor, "keeps", None)
         return keeps is not None and keeps(envelope)
 
     def shared_buffer(self, value: Any, celltype: str) -> Buffer | None:

@@ -26,11 +26,13 @@ from seamless.shutdown import ensure_open
 from seamless.stores.memory import MemoryResults
 from seamless.transformer.execute import StepError
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.failures import failure, where
 from seamless.transformer.inputs import inputs_in_memory
-from seamless.transformer.outcome import Envelope, Outcome, OutputHandler, Usage
+from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
 from seamless.transformer.pool import pool
 from seamless.transformer.recording.mode import PROBE, recording
 from seamless.transformer.submission import Submission
+from seamless.transformer.unkept import unkept
 
 if TYPE_CHECKING:
     from seamless.transformer.buckets.probe import Required
@@ -194,6 +196,7 @@ def reset() -> None:
     for tf in list(_held):
         _release(tf)
     _warned.clear()
+    unkept.clear()
 
 
 # A forked child must not find the lock held by a thread that it does not have.
@@ -262,7 +265,7 @@ def _perform(submission: Submission) -> Outcome:
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
-        kept_there = seam.keeps(envelope)
+        kept_there = seam.keeps(envelope, submission.executor)
         if not kept_there and PROBE in envelope.pins:
             return _probe(submission)
         with contextlib.nullcontext() if kept_there else _claims(submission) as result:
@@ -275,31 +278,33 @@ def _perform(submission: Submission) -> Outcome:
 
                 buckets = prepare(envelope.env)
                 request.envelope = replace(envelope, record=True)
-            done = seam.executor.execute(request)
+            known = None if submission.refresh else unkept.take(tf, buffers)
+            done = known or submission.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
             record = None
             if not kept_there:
-                record = _keep(submission, done, buffers, buckets)
+                with unkept.unless_kept(tf, done, buffers):
+                    record = _keep(submission, done, buffers, buckets)
             elif PROBE not in envelope.pins:
                 _note_kept(submission, done, buffers)
     except StepError as exc:
-        return _failure(submission, exc, exc.stdout, exc.stderr)
+        return failure(submission, exc, exc.stdout, exc.stderr)
     except TransformationError as exc:
-        return _failure(submission, exc, getattr(exc, "stdout", b""), getattr(exc, "stderr", b""))
+        return failure(submission, exc, getattr(exc, "stdout", b""), getattr(exc, "stderr", b""))
     except CacheMissError as exc:
         text = f"CacheMissError: an input of the transformation cannot be found: {exc}\n"
-        return Outcome(tf, error=text + _where(submission, exc), original=exc)
+        return Outcome(tf, error=text + where(submission, exc), original=exc)
     except StoreError as exc:
         return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
     except BufferCorruptionError as exc:
         text = f"BufferCorruptionError: an input of the transformation is damaged: {exc}\n"
-        return Outcome(tf, error=text + _where(submission, exc), original=exc)
+        return Outcome(tf, error=text + where(submission, exc), original=exc)
     except (SeamlessError, OSError) as exc:
-        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n" + _where(submission, exc), original=exc)
+        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n" + where(submission, exc), original=exc)
     except (ValueError, TypeError) as exc:
         text = f"{type(exc).__name__}: an input of the transformation cannot be read: {exc}\n"
-        return Outcome(tf, error=text + _where(submission, exc), original=exc)
+        return Outcome(tf, error=text + where(submission, exc), original=exc)
     kept = list(buffers.added.values())
     return Outcome(
         tf,
@@ -454,54 +459,3 @@ def _make_known(submission: Submission, done: ExecutionAnswer, stores: list[Resu
             import warnings
 
             warnings.warn(f"no execution record for {submission.tf}: {exc}", stacklevel=2)
-
-
-def _where(submission: Submission, exc: BaseException) -> str:
-    import platform
-
-    where = getattr(exc, "where", None) or f"process {os.getpid()} on {platform.node()}"
-    return f"(transformation {submission.tf}, {where})\n"
-
-
-def _users_part(exc: BaseException) -> BaseException:
-    """Cut the frames of the machinery off the traceback of an exception that the step has raised."""
-    frame = exc.__traceback__
-    while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<transformer"):
-        frame = frame.tb_next
-    return exc.with_traceback(frame or exc.__traceback__)
-
-
-def _note_failure(submission: Submission, text: str, stderr: bytes, exit_status: int | None) -> None:
-    """Have the stores remember a failure for who looks at them; it is no result."""
-    command = submission.envelope.command or submission.envelope.name
-    for store in session.writable_result_stores():
-        note = getattr(store, "note_failure", None)
-        if note is not None:
-            note(submission.tf, error=text, stderr=stderr, exit_status=exit_status, command=command)
-
-
-def _failure(submission: Submission, exc: TransformationError, stdout: bytes, stderr: bytes) -> Outcome:
-    text = str(exc)
-    if not text.endswith("\n"):
-        text += "\n"
-    complete = getattr(exc, "complete", False)  # it was made where the step was executed
-    text += "" if complete else _where(submission, exc)
-    if (
-        not complete and submission.transformation.get("__language__") != "bash"
-    ):  # a bash failure shows its output itself
-        for title, data in (("Standard output", stdout), ("Standard error", stderr)):
-            if data:
-                text += f"{'*' * 50}\n* {title}\n{'*' * 50}\n{data[-4000:].decode(errors='replace').rstrip()}\n"
-    if submission.canceled.is_set():
-        return Outcome(submission.tf, error="Transformation was canceled", canceled=True)
-    if not complete:  # else it was noted there
-        _note_failure(submission, text, stderr, exc.exit_status)
-    return Outcome(
-        submission.tf,
-        error=text,
-        original=_users_part(exc.__cause__ or exc),
-        exit_status=exc.exit_status,
-        stdout=stdout,
-        stderr=stderr,
-        usage=Usage(),
-    )

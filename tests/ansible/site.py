@@ -152,7 +152,7 @@ class Site:
     def used(self) -> dict[str, Any]:
         """What a user sees who has nothing but the guarded key, and jobs of the batch system that share the data."""
         assert self.looked_again.status == 0, self.looked_again.output
-        self.jobs.mkdir()
+        self.jobs.mkdir(exist_ok=True)
         os.chown(self.jobs, UID, UID)
         files = {"a.txt": "b\na\n", **{f"{name}.sh": STEP.format(what) for name, what in WHERE.items()}}
         for name, text in files.items():
@@ -204,7 +204,7 @@ class Site:
     def plant(self) -> None:
         """Do what somebody can who executes steps as the account: give it a key that is not guarded."""
         path = self.home / ".ssh" / "authorized_keys"
-        path.parent.mkdir(mode=0o700)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         path.write_text(f"{self.own}\n")
         for each in (path.parent, path):
             os.chown(each, UID, UID)

@@ -42,7 +42,7 @@ def test_a_step_is_executed_by_a_job_with_the_variables_that_it_is_given(oar: Oa
 
 
 def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finished(oar: Oar) -> None:
-    steps = Steps(oar.work, 6, 0.1, free=3)
+    steps = Steps(oar.work, 50, 0.1, free=25)
     array = oar.shared("array.sh")
     words = [
         "--array",
@@ -56,7 +56,7 @@ def test_an_array_that_is_ended_half_way_executes_nothing_again_that_had_finishe
     ]
     jobs = oar.submit(*words)
     assert len(jobs) == steps.number
-    wait_for(lambda: len(steps.delivered("out.*")) >= 2, "the steps are not executed", DEADLINE)
+    wait_for(lambda: len(steps.delivered("out.*")) >= 20, "the steps are not executed", DEADLINE)
     oar.run("oardel", *jobs)
     finish(oar, jobs)
     finished = steps.delivered("out.*")

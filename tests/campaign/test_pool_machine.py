@@ -1,4 +1,4 @@
-"""A pool of workers through any sequence of steps, cancelations, time limits, kills and closings, against a model."""
+"""A pool of workers through any sequence of steps, cancellations, time limits, kills and closings, against a model."""
 
 from __future__ import annotations
 

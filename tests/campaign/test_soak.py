@@ -13,9 +13,9 @@ import pytest
 from benchmarks.soak.watch import MEMORY, Sample, growth
 
 ROOT = Path(__file__).resolve().parents[2]
-HOURS = 6
-# What may be more at the end than after the first hour: what was just being done. Whatever stays behind each hour
-# would be five, of each step or request hundreds.
+HOURS = 5
+# What may be more at the end than after the second hour: what was just being done. Whatever stays behind each hour
+# would be three, of each step or request hundreds.
 MOST = {MEMORY: 25.0, "descriptors": 20.0, "threads": 20.0}
 OTHERWISE = 2.0
 

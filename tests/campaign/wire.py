@@ -29,6 +29,7 @@ class Server:
     """A server of Seamless in a process of its own. `program`: hashserver, database or jobserver."""
 
     def __init__(self, program: str, directory: Path, *arguments: str, **environment: str):
+        self.directory = directory
         self.log, self.allowed = directory / f"{program}.log", ALLOWED[program]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -48,3 +48,34 @@ def test_a_node_needs_a_daskserver(files, tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match="--node is only supported for remote daskserver execution"):
         open_storage(node="node01")
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "place"),
+    [
+        ({}, {}, "user/seamless/file"),
+        ({"project": "option"}, {}, "user/seamless/option"),
+        ({"project": "option:sub"}, {}, "user/seamless/option/sub"),
+        ({}, {"SEAMLESS_STAGE": "variable"}, "user/seamless/file/STAGE-variable"),
+        ({"stage": "option"}, {"SEAMLESS_STAGE": "variable"}, "user/seamless/file/STAGE-option"),
+        ({}, {"SEAMLESS_CACHE": "cache"}, "cache/__TOPLEVEL__"),
+        ({"project": "option"}, {"SEAMLESS_CACHE": "cache"}, "cache/option"),
+        (
+            {"stage": "option"},
+            {"SEAMLESS_CACHE": "cache", "SEAMLESS_STAGE": "variable"},
+            "cache/__TOPLEVEL__/STAGE-option",
+        ),
+    ],
+)
+def test_an_option_is_stronger_than_a_variable_and_a_variable_stronger_than_the_files(
+    options, variables, place, tmp_path, monkeypatch
+):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "seamless.yaml").write_text("- project: file\n- execution: process\n- persistent: false\n")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value) if name == "SEAMLESS_CACHE" else value)
+    storage = open_storage(**options)
+    storage.close()
+    assert storage.where == str(tmp_path / place)

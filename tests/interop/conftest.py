@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv-reference"
 VERSION = "seamless-suite==1.4.3"
 
+collect_ignore = ["reference_support"]  # belongs to the tests of the reference
+
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OAR on this machine with one node of four cores, on PostgreSQL; jobs are submitted by the user `oarlab`. Root only.
+# OAR on this machine with one node, as if of 16 cores, on PostgreSQL; jobs are submitted by the user `oarlab`. Root only.
 # There is one per machine (the packages keep their settings in /etc/oar).
 #   oar.sh install | start | stop | status
 set -euo pipefail
@@ -48,7 +48,7 @@ quietly() { # show what a command says only if it fails
 }
 
 start() {
-  local deadline core
+  local deadline core known
   install_packages
   mkdir -p /run/sshd "$run"
   if status >/dev/null 2>&1; then return; fi
@@ -64,10 +64,12 @@ start() {
     for property in host cpu core; do
       if [[ $property == host ]]; then oarproperty -q -c -a host >/dev/null; else oarproperty -q -a "$property" >/dev/null; fi
     done || true
-    for core in 1 2 3 4; do
-      oarnodesetting -a -h localhost -p host=localhost -p cpu=1 -p "core=$core" -p "cpuset=$((core - 1))" >/dev/null
-    done
   fi
+  known=" $(oarnodes 2>/dev/null | grep -o 'core=[0-9]*' | tr '\n' ' ' || true)"
+  for core in {1..16}; do # one job each: what is launched together is launched sooner
+    [[ $known == *" core=$core "* ]] ||
+      oarnodesetting -a -h localhost -p host=localhost -p cpu=1 -p "core=$core" -p "cpuset=$((core - 1))" >/dev/null
+  done
   deadline=$((SECONDS + 30))
   until status >/dev/null 2>&1; do
     if ((SECONDS > deadline)); then

@@ -177,13 +177,17 @@ def as_json(value: Any, status: int = 200) -> Reply:
 
 
 class FakeHashserver(FakeService):
-    """A hashserver in memory. `posts`: whether lists may be asked for with POST, which the reference does not know."""
+    """A hashserver in memory. `posts`: whether lists may be asked for with POST, which the reference does not know.
 
-    def __init__(self, port: int = 0, *, posts: bool = True, writable: bool = True) -> None:
+    `groups`: whether it takes several buffers in one request, as ours does.
+    """
+
+    def __init__(self, port: int = 0, *, posts: bool = True, writable: bool = True, groups: bool = False) -> None:
         self.stored: dict[str, bytes] = {}
         self.encoded: dict[str, tuple[str, bytes]] = {}
         self.promised: set[str] = set()
-        self.posts, self.writable = posts, writable
+        self.posts, self.writable, self.groups = posts, writable, groups
+        self.grouped: list[int] = []  # how many buffers each request had
         self.max_batch = 10_000
         super().__init__(port)
 
@@ -196,6 +200,8 @@ class FakeHashserver(FakeService):
         if path.startswith("/promise/") and self.writable:
             self.promised.add(path[9:])
             return as_json({"checksum": path[9:], "expires_in": 600.0}, 202)
+        if path == "/buffers" and self.groups:
+            return self.put_group(body)
         if len(name) != 64:
             return as_json({"detail": "Not Found"}, 404)
         if method == "PUT":
@@ -214,6 +220,15 @@ class FakeHashserver(FakeService):
             return as_json([True if c in self.promised else len(self.stored.get(c, b"")) for c in checksums])
         known = set(self.stored) | set(self.encoded) | (self.promised if name == "has" else set())
         return as_json([c in known for c in checksums])
+
+    def put_group(self, body: bytes) -> Reply:
+        statuses = []
+        while body:
+            end = 40 + int.from_bytes(body[32:40], "big")
+            statuses.append(self.put(body[:32].hex(), {}, body[40:end])[0])
+            body = body[end:]
+        self.grouped.append(len(statuses))
+        return as_json(statuses)
 
     def put(self, name: str, headers: dict[str, str], body: bytes) -> Reply:
         if not self.writable:

@@ -35,6 +35,32 @@ def test_the_client_is_a_store_of_buffers(hashserver: FakeHashserver) -> None:
     assert BufferClient is HashserverClient
 
 
+# --- several at once ------------------------------------------------------------------------------
+
+FEW = {Checksum.of(data): data for data in (b"", TEXT, b"x" * 1000, b"y" * 100_000)}
+
+
+def test_small_buffers_are_sent_together_and_large_ones_alone(hashserver: FakeHashserver) -> None:
+    hashserver.groups = True
+    writer(hashserver).put(FEW.items())
+    assert hashserver.stored == {checksum.hex(): data for checksum, data in FEW.items()}
+    assert hashserver.grouped == [3]
+
+
+def test_a_server_that_takes_no_groups_gets_one_after_the_other(hashserver: FakeHashserver) -> None:
+    client = writer(hashserver)
+    client.put(FEW.items())
+    client.put([(Checksum.of(b"1"), b"1"), (Checksum.of(b"2"), b"2")])
+    assert len(hashserver.stored) == len(FEW) + 2
+    assert [path for _, path in hashserver.requests].count("/buffers") == 1
+
+
+def test_wrong_bytes_among_others_are_an_error_that_names_them(hashserver: FakeHashserver) -> None:
+    hashserver.groups = True
+    with pytest.raises(BufferCorruptionError, match=NAME.hex()):
+        writer(hashserver).put([(Checksum.of(b"1"), b"1"), (NAME, b"other")])
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 

@@ -58,6 +58,23 @@ def test_many_results_are_asked_of_either_kind_of_server(database: FakeDatabase,
     assert len(database.requests) == (3 if batches else 1 + 20 + 20 + 21)
 
 
+def test_result_and_record_are_kept_in_one_request(client: DatabaseClient, database: FakeDatabase) -> None:
+    assert client.keep(TF, RESULT, RECORD) is True
+    assert len(database.requests) == 1
+    assert client.get_record(TF) == RECORD
+
+
+def test_a_result_is_not_kept_with_its_record_where_there_is_another_one(client: DatabaseClient) -> None:
+    client.keep(TF, RESULT, RECORD)
+    assert client.keep(TF, RESULT, {**RECORD, "wall_time_seconds": 1.0}) is False
+
+
+def test_a_record_of_something_else_is_kept_with_nothing(client: DatabaseClient, database: FakeDatabase) -> None:
+    with pytest.raises(MalformedValueError):
+        client.keep(TF, OTHER, RECORD)
+    assert database.requests == []
+
+
 def test_nothing_is_asked_about_no_transformations(client: DatabaseClient, database: FakeDatabase) -> None:
     assert client.get_results([]) == []
     assert database.requests == []

@@ -106,6 +106,20 @@ def test_a_full_store_fails_the_step_and_what_depends_on_it_in_every_way_to_run(
     assert first.run() == 3
 
 
+def test_a_result_that_no_store_would_take_is_not_computed_again_when_it_is_tried_again(tmp_path, store):
+    counter = tmp_path / "counter"
+    step = delayed(steps.counted)
+    session.activate([FullBuffers()], [])
+    first = step(5, str(counter))
+    with pytest.raises(StoreFullError):
+        first.run()
+    session.activate([store.buffers], [store.results])
+    first.clear_exception()
+    assert first.run() == 10
+    assert counter.read_text() == "x"
+    assert store.results.get_result(first.transformation_checksum) == first.result_checksum
+
+
 def test_another_result_takes_the_place_of_one_whose_buffer_is_lost(store, tmp_path, forget_memory):
     def now(path):
         with open(path) as f:

@@ -156,7 +156,7 @@ class _Planner:
                 self._add_entry(interface, entry, None)
         for index in self.tools.keys() - set(typed):
             self._mark_executable(index)
-        if len(set(typed)) < len(line.commands):
+        if len(set(typed)) < len(line.commands) or "*" in line.source or "?" in line.source:
             from seamless.cli.commandline.undeclared import warnings
 
             for warning in warnings(line, set(typed), self.mapper, self.targets, self.inputs.values()):

@@ -251,6 +251,8 @@ def _check_rule1(argument: Argument, found: Found | None, exists: bool) -> None:
         what, advice = "Argument is a directory.", "If the directory is an input, end its name with a slash."
     elif found is None and not exists:
         what, advice = "Argument does not exist.", "If it is an output, declare it: -cp NAME."
+        if "*" in argument.word.text:
+            advice = f"If it is a pattern, declare the files that it stands for: -g1 -i '{argument.word.text}'."
     else:
         return
     raise argument.refusal(

@@ -160,7 +160,7 @@ def meta_of(run: Run) -> dict[str, Any]:
     meta: dict[str, Any] = {}
     if run.options.direct_print:
         meta["__direct_print__"] = True
-    if run.options.local:
+    if run.options.local and not run.options.dry:  # a job directory may be brought anywhere
         meta["local"] = True
     if run.options.hermetic:
         meta["hermetic"] = True

@@ -63,16 +63,15 @@ def run(options: Options) -> int:
     status = StatusFile(options.status_file)
     status.read()
     try:
-        wrapper = Wrapper(options, status)
+        return Wrapper(options, status).serve()
     except BaseException as exc:
         if not status.is_running:
             status.failed(str(exc) or type(exc).__name__)
         raise
-    return wrapper.serve()
 
 
 class Wrapper:
-    """A cluster that is up, and announced."""
+    """A cluster that is up."""
 
     def __init__(self, options: Options, status: StatusFile):
         self._options, self._status = options, status
@@ -96,7 +95,6 @@ class Wrapper:
             self._remove_certificate()
             raise
         self._jobs = self._make_jobs()
-        self._announce()
 
     # --- start --------------------------------------------------------------------------------
 
@@ -152,9 +150,10 @@ class Wrapper:
     # --- life ---------------------------------------------------------------------------------
 
     def serve(self) -> int:
-        """Look at the cluster once a second until the end; then close it."""
+        """Announce the cluster, look at it once a second until the end; then close it."""
         with self._signals():
             try:
+                self._announce()  # whoever reads it may send a signal at once
                 while not self._ending.wait(TICK):
                     self._tick()
             finally:

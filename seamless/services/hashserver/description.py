@@ -45,6 +45,12 @@ _LISTING: Responses = {
     400: {"description": "Not a JSON list of checksums.", **_JSON_MESSAGE},
     413: {"description": "More checksums than this server accepts at once.", **_JSON_MESSAGE},
 }
+_GROUP: Responses = {
+    200: {"description": "For each the status that it would have been answered with alone."},
+    400: {"description": "The body ends within a buffer.", **_JSON_MESSAGE},
+    413: {"description": "Larger than this server accepts.", **_JSON_MESSAGE},
+    507: {"description": "The disk is full.", **_JSON_MESSAGE},
+}
 _PROMISED: Responses = {
     202: {
         "description": "Readers of this checksum now wait for the buffer.",
@@ -86,6 +92,9 @@ def description(*, writable: bool) -> App:
 def _no_argument() -> None: ...
 
 
+def _group(members: Annotated[bytes, Body(media_type="application/octet-stream")]) -> None: ...
+
+
 def _one_checksum(checksum: Annotated[str, Path(pattern="^[0-9a-fA-F]{64}$")]) -> None: ...
 
 
@@ -117,6 +126,14 @@ def _declare_lists(api: FastAPI) -> None:
 
 def _declare_buffers(api: FastAPI, writable: bool) -> None:
     if writable:
+        api.add_api_route(
+            "/buffers",
+            _group,
+            methods=["PUT"],
+            summary="Store small buffers: of each the 32 bytes of its checksum, its length in 8 bytes, and its bytes.",
+            response_model=list[int],
+            responses=_GROUP,
+        )
         api.add_api_route(
             "/promise/{checksum}",
             _one_checksum,

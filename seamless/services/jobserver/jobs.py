@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -43,7 +44,7 @@ class Job:
         self._pieces: deque[tuple[str, bytes]] = deque()
         self._first, self._size = 0, 0  # number of the first piece, bytes of all
         self._waiters: set[asyncio.Future[None]] = set()
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[..., None]] = []
 
     @property
     def done(self) -> bool:
@@ -101,9 +102,12 @@ class Job:
         for watcher in list(self._watchers):
             watcher()
 
-    def watch(self, watcher: Callable[[], None], seconds: float) -> Callable[[], None]:
-        """Have `watcher()` called at each notification, and after so many seconds; return what ends that."""
-        timer = asyncio.get_running_loop().call_later(seconds, watcher)
+    def watch(self, watcher: Callable[..., None], seconds: float) -> Callable[[], None]:
+        """Have `watcher()` called at each notification, and `watcher(late=True)` after some time.
+
+        Returns what ends that.
+        """
+        timer = asyncio.get_running_loop().call_later(seconds, functools.partial(watcher, late=True))
         self._watchers.append(watcher)
 
         def end() -> None:

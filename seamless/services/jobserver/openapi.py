@@ -30,6 +30,11 @@ _MORE: dict[str, Schema] = {
     "timeout": {**_SECONDS, "description": "for the step"},
     "refresh": {**_BOOLEAN, "description": "execute also if the result is known"},
     "live": {**_BOOLEAN, "description": "the output is wanted while it appears"},
+    "buffers": {
+        "type": "object",
+        "additionalProperties": _STRING,
+        "description": "inputs that are not stored yet, as base64 by checksum; they are stored with the result",
+    },
     "command": _STRING,
     "name": _STRING,
     "origin": {"type": "array", "prefixItems": [_STRING, {"type": "integer"}]},

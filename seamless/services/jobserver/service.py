@@ -138,10 +138,9 @@ class JobserverService(Service):
 
     def _deliver_news(self, job: Job, request: JobRequest, deliver: Deliver) -> None:
         """Deliver the state of a job when there is something new, or the client has waited long enough."""
-        deadline = time.monotonic() + min(request.wait, _LONGEST_WAIT)
 
-        def look() -> None:
-            if self._stopping or time.monotonic() >= deadline or self._has_news(job, request.request, 0):
+        def look(*, late: bool = False) -> None:
+            if late or self._stopping or self._has_news(job, request.request, 0):
                 end()
                 deliver(self._quick_state, job, request.request)
 

@@ -67,8 +67,11 @@ class Guard:
                 check=True,
             )
         except (OSError, subprocess.CalledProcessError):
-            os.close(writing)  # no processes left: the command will hardly begin, either
+            os.close(writing)  # no processes left: the command has hardly begun, either
             return
+        except BaseException:
+            os.close(writing)
+            raise
         finally:
             os.close(reading)
         self._forget()

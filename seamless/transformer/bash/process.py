@@ -71,6 +71,7 @@ def run_process(
     run = _Run(argv, cwd, on_output, canceled, environment)
     try:
         try:
+            noted.add(run.pid)
             run.wait_for_exit(deadline)
             run.linger(deadline)
         except BaseException:
@@ -154,7 +155,6 @@ class _Run:
         except OSError as exc:
             raise StartError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
         self.pid = self.process.pid
-        noted.add(self.pid)
         assert self.process.stdout is not None and self.process.stderr is not None
         self.open: dict[int, _Pipe] = {
             self.process.stdout.fileno(): _Pipe("stdout"),

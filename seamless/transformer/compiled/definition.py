@@ -79,6 +79,6 @@ class ModuleDefinition:
 
         for source in self.sources:
             if source.origin is not None:
-                pattern = rf"(?<![\w./-]){re.escape(source.filename)}(?!\w)"
+                pattern = rf"(?<![\w./-])(?:\./)?{re.escape(source.filename)}(?!\w)"
                 text = re.sub(pattern, lambda _, origin=source.origin: origin, text)  # type: ignore[misc]
         return text

@@ -153,6 +153,8 @@ def _execution(directory: str, done: Finished, envelope: Envelope, buffers: Buff
     answer = _answer(directory)
     if done.stopped or answer is None or answer.get("error"):
         text = _failure(done, envelope, resolved) if done.stopped or answer is None else answer["error"]
+        if text.startswith("MissingDependencyError"):
+            text = f"{text.rstrip()} (in {_where(resolved)})\n"
         raise StepError(text, stdout=done.stdout, stderr=done.stderr)
     for name in sorted(os.listdir(os.path.join(directory, RESULTS))):
         with open(os.path.join(directory, RESULTS, name), "rb") as f:
@@ -179,8 +181,14 @@ def _failure(done: Finished, envelope: Envelope, resolved: Resolved) -> str:
         return f"Timeout: not finished after {envelope.timeout:g} s\n"
     if done.stopped == "canceled":
         return "Transformation was canceled"
-    where = f"the container image '{resolved.image.name}'" if resolved.image else f"conda environment '{resolved.name}'"
+    where = _where(resolved)
     ended = f"killed by signal {done.exit_status - 128}" if done.exit_status > 128 else f"status {done.exit_status}"
     tail = done.stderr.decode(errors="replace").strip().splitlines()[-10:]
     shown = "".join(f"\n  {line}" for line in tail)
     return f"the process of the step {envelope.name} in {where} has ended without an answer: {ended}{shown}\n"
+
+
+def _where(resolved: Resolved) -> str:
+    if resolved.image is not None:
+        return f"the container image '{resolved.image.name}'"
+    return f"conda environment '{resolved.name}'"

@@ -1,15 +1,15 @@
-"""The table of compiled languages: those built in, read at the first need, and those defined at run time."""
+"""The table of compiled languages: those built in, one file each in `native`, and those defined at run time."""
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from seamless.transformer.languages.configuration import CompilationConfig, compilation_from
-
-NATIVE = ("c", "cpp", "fortran", "rust", "go")  # each a module of seamless.transformer.languages.native
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,16 @@ def get_language(name: str) -> LanguageDefinition:
         return _languages.setdefault(name, definition)
 
 
+@functools.lru_cache(maxsize=64)
 def is_native(name: str) -> bool:
-    """Tell whether a language of this name is built in, and so known in every process."""
-    return name in NATIVE
+    """Tell whether a language is built in, and so known in every process: it has a file in `native`."""
+    if not name.isidentifier() or name.startswith("_"):
+        return False
+    return os.path.isfile(os.path.join(os.path.dirname(__file__), "native", f"{name}.py"))
 
 
 def native_language(name: str) -> LanguageDefinition:
-    """Return a language as it is built in, also if it has been defined anew. `name` must be one of NATIVE."""
+    """Return a language as it is built in, also if it has been defined anew. `name` must be one that is."""
     import importlib
 
     module = importlib.import_module(f"seamless.transformer.languages.native.{name}")
@@ -67,4 +70,4 @@ def native_language(name: str) -> LanguageDefinition:
 
 def is_compiled_language(name: object) -> bool:
     """Tell whether a language of this name is compiled, and known in this process."""
-    return name in _languages or name in NATIVE
+    return isinstance(name, str) and (name in _languages or is_native(name))

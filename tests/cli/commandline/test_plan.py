@@ -625,3 +625,28 @@ def test_a_script_known_by_its_sidecar_only_is_made_executable(workspace: Path) 
     (workspace / "far.sh.CHECKSUM").write_text(HEX)
     found = plan("./far.sh 1")
     assert found.inputs[0].executable and "chmod +x 'far.sh'\n(\nfar.sh 1\n)" in found.code
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "warned"),
+    [
+        ("ls d/*", {}, ["'d/*' stands for d/sub and others here", "-i 'd/*'"]),
+        ("ls d/s?b", {}, ["'d/s?b' stands for d/sub here"]),
+        ("echo; ls d/*", {}, ["'d/*' stands for"]),
+        ("ls d/*", {"inputs": ["d"]}, []),
+        ("cat d/*.txt", {"inputs": ["d/x.txt"], "guess1": False}, []),
+        ("ls 'd/*'", {}, []),
+        ("ls nothing*", {}, []),
+        ("expr 2 * 3", {"inputs": ["a.txt"]}, []),
+        ("echo d/*", {}, []),
+    ],
+)
+def test_a_pattern_of_files_that_are_no_inputs_is_warned_of(
+    line: str, options: dict[str, Any], warned: list[str]
+) -> None:
+    found = plan(line, **options).warnings
+    assert (len(found), [part for part in warned if part not in "".join(found)]) == (1 if warned else 0, [])
+
+
+def test_a_pattern_that_breaks_rule_1_is_refused_with_the_way_to_declare_its_files() -> None:
+    assert "-g1 -i '*.txt'" in refusal("cat *.txt")

@@ -41,6 +41,11 @@ def test_it_tells_whether_the_result_is_cached(seamless_run: Any) -> None:
     assert report["result_checksum"] == "e49c81e2d2f84e259d40e2fb8192f3bcd198b355184845d76d8f58807d0d78ee"
 
 
+def test_that_it_would_be_executed_here_is_no_part_of_a_job(seamless_run: Any, work: Path) -> None:
+    assert seamless_run("--dry", "--local", "-j", "job", "cat", "a.txt").out == TF + "\n"
+    assert sorted(path.name for path in (work / "job").iterdir()) == ["command.txt", "transformation.json"]
+
+
 def test_a_job_directory_holds_identity_and_code(seamless_run: Any, work: Path, cache: Path) -> None:
     done = seamless_run("--dry", "-j", "job", "cat", "a.txt")
     assert (done.returncode, done.out) == (0, TF + "\n")

@@ -279,3 +279,65 @@ def test_a_write_that_would_have_to_wait_changes_nothing(tmp_path: Path) -> None
     assert database.get_result(B) is None
     assert database.write_now([SetResult(B, A)]) == [None]
     database.close()
+
+
+# --- several in one -------------------------------------------------------------------------------
+
+HOLDER = {"id": "me", "pid": 1, "host": "here"}
+
+
+def batch(line: Line, method: str, *members: str) -> list[Any]:
+    line.send(method, '{"type": "batch", "requests": [' + ", ".join(members) + "]}")
+    status, text = line.answer()
+    assert status == 200, text
+    return json.loads(text)
+
+
+def claim(tf: Checksum, who: str = "me", **fields: Any) -> str:
+    return request("claim", tf.hex(), value={**HOLDER, "id": who}, seconds=30, **fields)
+
+
+def record(tf: Checksum, result: Checksum, **more: Any) -> str:
+    value = {"schema_version": 1, "tf_checksum": tf.hex(), "result_checksum": result.hex(), **more}
+    return request("metadata", tf.hex(), result=result.hex(), value=value, told=True)
+
+
+def test_several_claims_are_answered_each_for_itself(line: Line) -> None:
+    line.put("transformation", TF, value=A.hex())
+    other = Checksum.of(b"other")
+    answers = [json.loads(text) for _, text in batch(line, "PUT", claim(TF), claim(other))]
+    assert [(a["claimed"], a["result"]) for a in answers] == [(False, A.hex()), (True, None)]
+    ((_, text),) = batch(line, "PUT", claim(other, "another"))
+    assert json.loads(text) == {"claimed": False, "result": None, "holder": HOLDER}
+
+
+def test_a_claim_of_a_known_result_is_given_to_who_wants_it_despite(line: Line) -> None:
+    line.put("transformation", TF, value=A.hex())
+    ((_, text),) = batch(line, "PUT", claim(TF, despite=True))
+    assert json.loads(text)["claimed"] is True
+
+
+def test_results_and_records_are_written_together_and_end_the_claims(line: Line) -> None:
+    other = Checksum.of(b"other")
+    batch(line, "PUT", claim(TF), claim(other))
+    assert batch(line, "PUT", record(TF, A), record(other, B)) == [[200, "KEPT"], [200, "KEPT"]]
+    names = [request("transformation", tf.hex()) for tf in (TF, other, A)]
+    assert batch(line, "GET", *names) == [[200, A.hex()], [200, B.hex()], [404, "ERROR: Unknown key"]]
+    ((_, text),) = batch(line, "PUT", claim(TF, "another", despite=True))
+    assert json.loads(text)["claimed"] is True
+
+
+def test_a_record_of_another_result_spoils_nothing_else(line: Line) -> None:
+    line.put("transformation", TF, value=B.hex())
+    refused, kept = batch(line, "PUT", record(TF, A), record(A, B))
+    assert refused == [409, "ERROR: Transformation result does not match execution record result"]
+    assert kept == [200, "KEPT"]
+
+
+def test_a_malformed_member_is_refused_and_the_others_are_not(line: Line) -> None:
+    refused, kept = batch(line, "PUT", '{"type": "metadata", "checksum": "zz"}', record(TF, A))
+    assert (refused[0], kept) == (400, [200, "KEPT"])
+    refused, found = batch(line, "GET", '{"type": "transformation"}', request("transformation", TF.hex()))
+    assert (refused[0], found) == (400, [200, A.hex()])
+    refused, given = batch(line, "PUT", '{"type": "claim"}', claim(A))
+    assert (refused[0], json.loads(given[1])["claimed"]) == (400, True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -341,3 +344,90 @@ def test_a_mistake_in_the_arguments_is_status_2(start: Start, arguments: tuple[s
 def test_a_signal_ends_it_in_order(server: Jobserver, number: int) -> None:
     server.port  # noqa: B018  it listens
     assert server.stop(number) == 0
+
+
+# --- inputs that come along -----------------------------------------------------------------------
+
+
+def without_storing(server: Jobserver, x: Any, **more: Any) -> dict[str, Any]:
+    """Return the request for a step whose inputs come along with it."""
+    request = payload(server, x, **more)
+    buffers = [Buffer(CODE, "python"), Buffer(x, "mixed"), Buffer(str(server.counter), "str")]
+    store = open_embedded(str(server.cache / "__TOPLEVEL__"))
+    for buffer in buffers:
+        store.buffers.remove(buffer.get_checksum())
+    request["buffers"] = {b.get_checksum().hex(): base64.b64encode(b.content).decode() for b in buffers}
+    return request
+
+
+def test_inputs_that_come_along_are_stored_with_the_result(server: Jobserver) -> None:
+    request = without_storing(server, 1, wait=30)
+    assert submit(server, request).json()["status"] == "done"
+    store = open_embedded(str(server.cache / "__TOPLEVEL__"))
+    names = [*map(Checksum, request["buffers"]), Checksum(request["tf_checksum"])]
+    assert store.buffers.has(names) == [True] * 4
+
+
+def test_inputs_that_come_along_with_a_step_that_fails_are_not_stored(server: Jobserver) -> None:
+    request = without_storing(server, "fail", wait=30)
+    assert submit(server, request).json()["status"] == "failed"
+    store = open_embedded(str(server.cache / "__TOPLEVEL__"))
+    assert store.buffers.has([*map(Checksum, request["buffers"])]) == [False] * 3
+
+
+def test_an_input_that_is_not_what_it_is_said_to_be_is_refused(server: Jobserver) -> None:
+    request = without_storing(server, 1)
+    for buffers in ({NOTHING: "AAAA"}, {"zz": ""}, {request["tf_checksum"]: 5}, []):
+        answer = submit(server, {**request, "buffers": buffers})
+        assert answer.status == 400 and "buffers" in answer.text, answer
+    assert server.ran == 0
+
+
+# --- requests in one piece ------------------------------------------------------------------------
+
+
+def at_once(server: Jobserver, request: Any) -> tuple[int, str]:
+    """Submit with head and body in one piece."""
+    body = json.dumps(request)
+    head = f"POST /transformations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall((head + body).encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read().decode()
+
+
+def test_a_submission_in_one_piece_is_answered_as_any(server: Jobserver) -> None:
+    request = payload(server, 1, wait=30)
+    status, text = at_once(server, request)
+    assert (status, json.loads(text)["status"]) == (200, "done")
+    assert json.loads(text)["result_checksum"] == submit(server, request).json()["result_checksum"]
+    status, text = at_once(server, payload(server, "fail", wait=30))
+    assert status == 422 and "this never works" in json.loads(text)["error"]["text"]
+    assert at_once(server, {**request, "tf_checksum": NOTHING})[0] == 400
+    assert at_once(server, {**request, "record": True})[0] == 409
+
+
+def test_who_has_waited_long_enough_is_told_that_the_step_goes_on(server: Jobserver) -> None:
+    status, text = at_once(server, payload(server, "wait", wait=0.05))
+    assert (status, json.loads(text)["status"] in ("queued", "running")) == (202, True)
+    status, text = at_once(server, payload(server, "wait", wait=0))
+    assert (status, json.loads(text)["status"] in ("queued", "running")) == (202, True)
+
+
+def test_a_submission_in_one_piece_waits_for_a_cancelation(server: Jobserver) -> None:
+    request = payload(server, "wait", wait=30)
+    answers: list[tuple[int, str]] = []
+    thread = threading.Thread(target=lambda: answers.append(at_once(server, request)))
+    thread.start()
+    eventually(lambda: server.ran == 1)
+    assert server.request("POST", f"/cancel-transformation/{request['tf_checksum']}").json()["canceled"] is True
+    thread.join(60)
+    ((status, text),) = answers
+    assert (status, json.loads(text)["status"]) == (410, "canceled")
+
+
+def test_a_full_queue_says_when_to_come_back(start: Start) -> None:
+    server = start("--workers", "1", "--max-queue", "0")
+    submit(server, payload(server, "wait"))
+    assert at_once(server, payload(server, 2))[0] == 429

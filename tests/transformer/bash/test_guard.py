@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from seamless.transformer.bash.groups import noted
 from seamless.transformer.bash.guard import Guard
+from seamless.transformer.bash.process import run_process
 from tests.transformer.workers.support import eventually, is_alive
 
 
@@ -41,6 +43,21 @@ def test_the_command_of_a_killed_program_is_killed_with_all_its_processes(tmp_pa
         running.kill()
         running.wait()
     eventually(lambda: not is_alive(shell) and not is_alive(child))
+
+
+def test_a_command_is_ended_if_the_program_is_interrupted_before_it_has_a_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def interrupted(group: int) -> None:
+        begun.append(group)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(noted, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_process(["sleep", "1000"], cwd=str(tmp_path))
+    assert len(begun) == 1 and not is_alive(begun[0])
 
 
 def test_a_group_that_is_known_is_ended(sleeper: subprocess.Popen[bytes]) -> None:

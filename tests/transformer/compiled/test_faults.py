@@ -68,6 +68,31 @@ def test_a_crash_leaves_those_that_run_beside_it_alone(faulty: Any) -> None:
     assert [handle.compute() is None for handle in handles] == [True, False] * 3
 
 
+def test_sixteen_threads_with_every_fault_get_one_clear_error_each(faulty: Any) -> None:
+    limited = faulty.copy()
+    limited.timeout = 0.5
+    texts = {1: "SIGSEGV", 2: "SIGABRT", 4: "exit status 3", 5: "Timeout: not finished after 0.5 s"}
+    hows = [1, 2, 4, 5, *range(200, 212)]
+    handles = [(limited if how == 5 else faulty)(how) for how in hows]
+    barrier = threading.Barrier(len(hows))
+
+    def work(handle: Any) -> None:
+        barrier.wait()
+        handle.compute()
+
+    threads = [threading.Thread(target=work, args=(handle,)) for handle in handles]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for how, handle in zip(hows, handles, strict=True):
+        if how in texts:
+            assert texts[how] in handle.exception
+            assert handle.exception.count("the compiled code") == (how != 5)
+        else:
+            assert handle.run() == how
+
+
 def test_an_endless_loop_is_ended_by_the_time_limit(faulty: Any) -> None:
     faulty.timeout = 0.3
     handle = faulty(5)
@@ -154,6 +179,16 @@ def test_a_waiting_child_that_was_killed_is_no_error(faulty: Any) -> None:
         os.kill(pid, signal.SIGKILL)
     wait_until_gone(children)
     assert faulty(11).run() == 11
+
+
+def test_calls_that_follow_one_another_have_children_made_ahead(faulty: Any) -> None:
+    fork_server.close()
+    counts = []
+    for number in (10, 11, 12):
+        assert faulty(number).run() == number
+        counts.append(len(fork_server._idle))
+    assert counts == [1, 2, 2]
+    assert len({child.kind for child in fork_server._idle}) == 1
 
 
 def test_the_end_of_the_session_ends_every_process(faulty: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from seamless.transformer.languages import (
@@ -9,6 +12,8 @@ from seamless.transformer.languages import (
     define_compiled_language,
     get_language,
     is_compiled_language,
+    native,
+    registry,
 )
 
 
@@ -22,6 +27,23 @@ def test_a_native_language_is_there_and_asks_for_nothing_that_changes_digits(nam
 
 def test_c_keeps_the_order_of_operations() -> None:
     assert get_language("c").compilation.effective_options()[:2] == ["-O3", "-ffp-contract=off"]
+
+
+def test_a_file_beside_the_others_is_all_that_a_language_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "native").mkdir()
+    definition = 'COMPILATION = {"compiler": "mine", "mode": "object"}\nEXPORT = "export it"\n'
+    (tmp_path / "native" / "mine.py").write_text(definition)
+    monkeypatch.setattr(registry, "__file__", str(tmp_path / "registry.py"))
+    monkeypatch.setattr(native, "__path__", [*native.__path__, str(tmp_path / "native")])
+    registry.is_native.cache_clear()
+    try:
+        assert (get_language("mine").compilation.compiler, get_language("mine").export) == ("mine", "export it")
+        for name in ("__init__", "../registry", "", "other"):
+            assert not is_compiled_language(name)
+    finally:
+        registry.is_native.cache_clear()
+        registry._languages.pop("mine", None)
+        sys.modules.pop(f"{native.__name__}.mine", None)
 
 
 def test_an_unknown_language_is_a_key_error() -> None:

@@ -343,6 +343,35 @@ def test_a_mistake_is_shown_with_the_users_file_and_line(step: Step, tmp_path: P
     assert "main.code" not in text
 
 
+@pytest.mark.parametrize(
+    ("language", "code", "place"),
+    [
+        (
+            "cpp",
+            'extern "C" int transform(int a, int b, int *r) {\n    *r = a + c;\n    return 0;\n}\n',
+            ":2:14: error",
+        ),
+        ("fortran", "function transform(a) bind(C)\n  use iso_c_binding\n  a = = 1\nend function\n", ":3:"),
+        ("rust", '#[no_mangle]\npub extern "C" fn transform() -> i32 { c }\n', ":2:"),
+        (
+            "go",
+            'package main\nimport "C"\n//export transform\nfunc transform() int32 { return c }\nfunc main() {}\n',
+            ":4:",
+        ),
+    ],
+)
+def test_a_mistake_in_any_language_is_shown_with_the_users_file_and_line(
+    language: str, code: str, place: str, step: Step, tmp_path: Path
+) -> None:
+    kernel = tmp_path / "kernel.txt"
+    kernel.write_text(code)
+    made = step(language, ADD, "")
+    made.code = kernel
+    text = failure(made(1, 2))
+    assert f"{kernel}{place}" in text, text
+    assert "main.code" not in text and "main.go" not in text
+
+
 def test_a_mistake_in_an_object_has_its_file_too(step: Step, tmp_path: Path) -> None:
     made = step("c", ADD, ADDERS["c"])
     item = CompiledObject(language="c")

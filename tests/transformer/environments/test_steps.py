@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,7 @@ def test_a_command_is_required_of_a_python_step_too() -> None:
 
 SCHEMA = "inputs:\n  - name: x\n    dtype: int32\noutputs:\n  - name: y\n    dtype: int32\n"
 CODE = '#include "transformer.h"\nint transform(int32_t x, int32_t *y) { *y = x + FROM_ENVIRONMENT; return 0; }\n'
+INSIDE = '#include <stdlib.h>\nint inside(void) { return getenv("APPTAINER_NAME") ? 40 : 0; }\n'
 
 
 def test_compiled_code_is_compiled_with_the_compiler_of_its_environment(
@@ -207,6 +209,34 @@ def test_a_step_without_network_has_only_the_loopback_interface(image: dict[str,
 def test_a_python_step_runs_in_the_image(image: dict[str, Any]) -> None:
     step = with_environment(delayed(lambda x: [x, __import__("os").environ["APPTAINER_NAME"]]), docker=image)
     assert step(5).run() == [5, "image"]
+
+
+@pytest.mark.apptainer
+def test_compiled_code_is_built_and_run_in_the_image(image: dict[str, Any], require: Any) -> None:
+    numpy, cffi = pytest.importorskip("numpy"), pytest.importorskip("cffi")
+    packages = f"/usr/local/lib/python3.{sys.version_info[1]}/dist-packages"
+    places = {Path(module.__file__).parents[1] for module in (numpy, cffi)}
+    version = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True, check=True).stdout
+    same = version.split()[1].split(".")[:2] == ["3", str(sys.version_info[1])]
+    if not same or not Path(packages).is_dir() or len(places) != 1:
+        pytest.skip("the packages of this Python cannot be used by /usr/bin/python3, which has another version")
+    require("gcc", "the compiler gcc is missing")
+    step = CompiledTransformer("c")
+    step.schema, step.code = SCHEMA, INSIDE + CODE.replace("FROM_ENVIRONMENT", "inside()")
+    with_packages = {**image, "binds": [*image["binds"], f"{places.pop()}:{packages}:ro"]}
+    assert with_environment(step, docker=with_packages)(x=2).run() == 42
+
+
+@pytest.mark.apptainer
+def test_a_package_that_is_missing_in_the_image_is_named_with_the_image(image: dict[str, Any]) -> None:
+    if subprocess.run(["/usr/bin/python3", "-c", "import cffi"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("the Python of this system has cffi")
+    step = CompiledTransformer("c")
+    step.schema, step.code = SCHEMA, CODE
+    text = failure(with_environment(step, docker=image)(x=2))
+    assert (
+        f"needs the package 'cffi': pip install 'seamless[compiled]' (in the container image '{image['name']}')" in text
+    )
 
 
 @pytest.mark.apptainer

@@ -139,3 +139,21 @@ def test_a_compiled_step_in_a_conda_environment_is_held_to_its_contract(
     assert record["bucket_contract_violations"] == record["job_contract_violations"] == [code]
     assert record["contract_violations"] == [code]
     assert record_of(delayed(lambda: 1)())["contract_violations"] == []
+
+
+@pytest.mark.parametrize(("tags", "kind"), [("--enable-new-dtags", "runpath"), ("--disable-new-dtags", "rpath")])
+def test_a_module_that_is_linked_to_the_outside_breaks_the_contract_of_its_environment(
+    tags: str, kind: str, doubled: Any, store: Any, record_of: RecordOf, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seamless.config import select_record
+    from seamless.transformer.buckets.probe import refresh
+
+    monkeypatch.setenv("CONDA_PREFIX", str(prefix))
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    refresh(store.buffers, store.results, None)
+    select_record(True)
+    doubled.compilation.link_options = [f"-Wl,{tags},-rpath,/opt/elsewhere", "-Wl,--no-as-needed", "-lgomp"]
+    record = record_of(doubled(x=1))
+    assert record["bucket_contract_violations"] == []
+    codes = ["native_link_outside_conda_prefix", f"{kind}_outside_conda_prefix"]
+    assert record["job_contract_violations"] == record["contract_violations"] == codes

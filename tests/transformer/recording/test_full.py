@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,8 +223,11 @@ def test_a_record_that_cannot_be_written_is_fatal_in_record_mode(probed: Any, mo
     assert probed.results.get_result(tf.transformation_checksum) is None
 
 
-def test_otherwise_it_is_a_warning(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.results, "set_record", broken)
+def test_otherwise_it_is_a_warning(store: Any) -> None:
+    with contextlib.closing(sqlite3.connect(store.results.name)) as connection:
+        connection.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON meta_data BEGIN SELECT RAISE(ABORT, 'the database is gone'); END"
+        )
     tf = delayed(add)(1, 2)
     with pytest.warns(UserWarning, match="no execution record .* the database is gone"):
         assert tf.compute() is not None

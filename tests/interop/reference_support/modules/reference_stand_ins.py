@@ -1,5 +1,7 @@
 """A pytest plugin: what the tests import of the reference's implementation and is not here, as empty modules and names.
 
+A few are not empty, see `reference_commands`.
+
 So the tests of a file that need nothing of it can run. A test that does use such a name fails with NotPublic.
 """
 
@@ -7,9 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from reference_commands import STAND_INS
 
 from seamless.util.aliases import Alias
 
@@ -50,6 +55,8 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if f"{self.__name__}.{name}" in STAND_INS:
+            return import_module(f"{self.__name__}.{name}")
         return Unknown(f"{self.__name__}.{name}")
 
 
@@ -63,7 +70,9 @@ class Finder:
         return StandIn(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to execute."""
+        """Fill in what our commands can play."""
+        if module.__name__ in STAND_INS:
+            vars(module).update(STAND_INS[module.__name__]())
 
 
 def any_name(module: Alias, name: str) -> Any:
