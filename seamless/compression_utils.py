@@ -66,17 +66,27 @@ def compress_bytes(data: Any, suffix: str) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-def compress_stream(source: BinaryIO, target: BinaryIO, suffix: str) -> None:
-    """Compress what is left of one binary file into another, in constant memory. Same data, same bytes."""
+def compress_stream(source: BinaryIO, target: BinaryIO, suffix: str, *, length: int | None = None) -> None:
+    """Compress what is left of one binary file into another, in constant memory. Same data, same bytes.
+
+    `length`: how many bytes are left, if that is known. Then a `.zst` file tells it at its beginning, without which
+    some programs do not read it. Raises ValueError if there are more.
+    """
     if _check(suffix) == ".zst":
         zstd = _zstd()
         parameter = zstd.CompressionParameter
         compressor = zstd.ZstdCompressor(options={parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1})
+        compressor.set_pledged_input_size(length)
+        error = zstd.ZstdError
     else:
+        error = zlib.error
         compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
-    while chunk := source.read(_PIECE):
-        target.write(compressor.compress(chunk))
-    target.write(compressor.flush())
+    try:
+        while chunk := source.read(_PIECE):
+            target.write(compressor.compress(chunk))
+        target.write(compressor.flush())
+    except error as exc:
+        raise ValueError(f"cannot compress {length} bytes: {exc}") from exc
 
 
 def decompress_bytes(data: Any, suffix: str, *, max_size: int | None = None) -> bytes:

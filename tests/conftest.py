@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 LAB_MARKERS = {"ssh", "netns", "slurm", "oar", "apptainer", "conda", "ansible"}
 
@@ -29,7 +30,12 @@ FOREIGN_VARIABLES = ("SEAMLESS_", "CONDA_", "XDG_", "NO_COLOR", "PYTHONWARNINGS"
 
 
 def pytest_configure() -> None:
-    """Let signals work in the programs of the tests: the background of a shell, or nohup, hands on ignored ones."""
+    """Judge no test by the speed of the machine; let signals work in the programs of the tests.
+
+    The background of a shell, or nohup, hands on ignored signals.
+    """
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
     if threading.current_thread() is not threading.main_thread():
         return
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -195,7 +195,8 @@ class Use:
         return handle
 
     def _steps(self, number: int, where: str) -> None:
-        data = self._random.randbytes(50_000).hex()  # goes into shared memory
+        # Goes into shared memory, of which up to 64 pieces wait for their next use: few, so that this is soon reached.
+        data = random.Random(number % 3).randbytes(50_000).hex()
         first = number * 1000 + (500 if where == "workers" else 0)
         handles = [self._step("double", first + i, data) for i in range(STEPS)]
         for i, handle in enumerate(parallel(handles)):

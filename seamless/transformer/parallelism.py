@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+from seamless.errors import StoreError
 from seamless.session import session
 from seamless.shutdown import ensure_open
-from seamless.transformer import blocking
+from seamless.transformer import blocking, runner
 from seamless.transformer.execution import seam
 from seamless.transformer.pool import pool
-from seamless.transformer.transformation import Transformation, look_up_together
+from seamless.transformer.transformation import Transformation
 
 
 def bound(nparallel: int | None = None) -> int:
@@ -119,6 +120,25 @@ class _Progress:
             self._bar.close()
 
 
+def _look_up(handles: list[Transformation]) -> None:
+    """Ask the stores for the results of several transformations at once, before each of them is started.
+
+    What fails here is met again there.
+    """
+    ready = [tf for tf in handles if _may_be_looked_up(tf) and tf._construct() is not None]
+    try:
+        missing = runner.missing([tf.transformation_checksum for tf in ready])
+    except StoreError:
+        return
+    for tf in ready:
+        tf._missed = tf._missed or tf.transformation_checksum in missing
+
+
+def _may_be_looked_up(tf: Transformation) -> bool:
+    """Tell whether it is about to be looked up, and waits for nothing else."""
+    return not (tf._started or tf._canceled or tf._missed or tf._outcome or any(tf.dependencies().values()))
+
+
 class _Window:
     """Starts transformations lazily, at most `limit` in flight, and reports completions."""
 
@@ -151,7 +171,7 @@ class _Window:
             self.in_flight.append((index, tf))
             new.append((index, tf))
         if len(new) > 1:
-            look_up_together([tf for _, tf in new])
+            _look_up([tf for _, tf in new])
         for index, tf in new:
             tf.start()
             tf._add_done_callback(functools.partial(self._complete, index))

@@ -235,12 +235,6 @@ class Transformation:
         if submission is not None:
             submission.start()
 
-    def _may_be_looked_up(self) -> bool:
-        """Tell whether it is about to be looked up, and waits for nothing else."""
-        return not (
-            self._started or self._canceled or self._missed or self._outcome or any(self.dependencies().values())
-        )
-
     def _submit(self) -> Submission | None:
         """Look up; on a miss return the submission that will give the outcome. None when the outcome is there."""
         with self._lock:
@@ -496,20 +490,6 @@ class Transformation:
 
 
 _NO_CHECKSUM = Checksum(bytes(32))
-
-
-def look_up_together(handles: list[Transformation]) -> None:
-    """Ask the stores for the results of several transformations at once, before each of them is started.
-
-    What fails here is met again there.
-    """
-    ready = [tf for tf in handles if tf._may_be_looked_up() and tf._construct() is not None]
-    try:
-        missing = runner.missing([tf.transformation_checksum for tf in ready])
-    except StoreError:
-        return
-    for tf in ready:
-        tf._missed = tf._missed or tf.transformation_checksum in missing
 
 
 def _dependency_error(pin: str, dependency: Transformation) -> str:

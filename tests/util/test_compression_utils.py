@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from seamless.compression_utils import (
     SUFFIXES,
     compress_bytes,
+    compress_stream,
     decompress_bytes,
     http_encoding,
     open_decompressed,
@@ -185,3 +186,12 @@ def test_importing_the_module_does_not_load_zstd_or_gzip() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("data", [b"", b"payload" * 100_000])
+def test_a_stream_of_known_length_tells_it_in_the_head_of_its_frame(data: bytes) -> None:
+    target = io.BytesIO()
+    compress_stream(io.BytesIO(data), target, ".zst", length=len(data))
+    assert target.getvalue() == compress_bytes(data, ".zst")  # which knows the length, too
+    with pytest.raises(ValueError, match="Src size is incorrect"):
+        compress_stream(io.BytesIO(data + b"x"), io.BytesIO(), ".zst", length=len(data))

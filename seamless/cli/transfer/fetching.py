@@ -94,7 +94,7 @@ class Fetcher:
         if stream is None:
             raise self._absent(checksum)
         with stream, replacing(path) as file:
-            compress_stream(stream, cast(Any, file), suffix)
+            compress_stream(stream, cast(Any, file), suffix, length=self._storage.buffers.length(checksum))
 
     def _link(self, path: str, checksum: Checksum, suffix: str | None) -> None:
         source = self._form(checksum, suffix)
@@ -161,4 +161,4 @@ def write_to_stdout(storage: Storage, target: DownloadTarget) -> None:
             return
         from seamless.compression_utils import compress_stream
 
-        compress_stream(stream, cast(Any, sys.stdout.buffer), target.suffix)
+        compress_stream(stream, cast(Any, sys.stdout.buffer), target.suffix, length=storage.buffers.length(checksum))

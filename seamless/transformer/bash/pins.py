@@ -132,7 +132,7 @@ def _compress_by_name(path: str) -> None:
     plain = path + ".plain"
     os.rename(path, plain)
     with open(plain, "rb") as source, open(path, "xb") as target:
-        compress_stream(source, target, suffix)
+        compress_stream(source, target, suffix, length=os.fstat(source.fileno()).st_size)
     os.unlink(plain)
 
 
