@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 LAB_MARKERS = {"ssh", "netns", "slurm", "oar", "apptainer", "conda", "ansible"}
 
 # Directories whose tests start schedulers, servers and clients: on a busy machine, these may get no time for too long.
-WITH_SERVERS = {"ansible", "batch", "engines", "faults", "images", "integration"}
+WITH_SERVERS = {"ansible", "batch", "engines", "faults", "images", "integration", "interop"}
 
 ROOT = Path(__file__).parent
 

@@ -98,8 +98,7 @@ class Executor(Protocol):
 
     It may have `keeps(envelope) -> bool`: whether it looks such a step up, executes it once however many want it, and
     makes result and record known, all by itself. Raises StoreError. `remote`: whether it executes on another machine.
-    `shares_memory`: whether large buffers are best made in shared memory. `ahead`: how many steps are to be in flight,
-    if that is more than there are threads.
+    `shares_memory`: whether large buffers are best made in shared memory.
     """
 
     def stops(self, envelope: Envelope) -> bool:
@@ -157,14 +156,13 @@ class Seam:
         self.executor: Executor = self.in_process
         self.parent: Parent | None = None
 
-    def stops(self, envelope: Envelope, executor: Executor) -> bool:
+    def stops(self, envelope: Envelope) -> bool:
         """Tell whether such a step, canceled or late, is ended where it is executed."""
-        return self.parent is not None or executor.stops(envelope)
+        return self.parent is not None or self.executor.stops(envelope)
 
-    @staticmethod
-    def keeps(envelope: Envelope, executor: Executor) -> bool:
+    def keeps(self, envelope: Envelope) -> bool:
         """Tell whether such a step is looked up, executed once and kept where it is executed. Raises StoreError."""
-        keeps = getattr(executor, "keeps", None)
+        keeps = getattr(self.executor, "keeps", None)
         return keeps is not None and keeps(envelope)
 
     def shared_buffer(self, value: Any, celltype: str) -> Buffer | None:

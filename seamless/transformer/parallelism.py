@@ -14,7 +14,6 @@ from seamless.errors import StoreError
 from seamless.session import session
 from seamless.shutdown import ensure_open
 from seamless.transformer import blocking, runner
-from seamless.transformer.execution import seam
 from seamless.transformer.pool import pool
 from seamless.transformer.transformation import Transformation
 
@@ -26,7 +25,7 @@ def bound(nparallel: int | None = None) -> int:
     """
     chosen = nparallel if nparallel is not None else session.nparallel
     if chosen is None:
-        return max(pool.limit, getattr(seam.executor, "ahead", 0))
+        return pool.limit
     if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1:
         raise ValueError(f"nparallel must be an int >= 1, not {chosen!r}")
     return chosen

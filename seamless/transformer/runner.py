@@ -265,7 +265,7 @@ def _perform(submission: Submission) -> Outcome:
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:
-        kept_there = seam.keeps(envelope, submission.executor)
+        kept_there = seam.keeps(envelope)
         if not kept_there and PROBE in envelope.pins:
             return _probe(submission)
         with contextlib.nullcontext() if kept_there else _claims(submission) as result:
@@ -279,7 +279,7 @@ def _perform(submission: Submission) -> Outcome:
                 buckets = prepare(envelope.env)
                 request.envelope = replace(envelope, record=True)
             known = None if submission.refresh else unkept.take(tf, buffers)
-            done = known or submission.executor.execute(request)
+            done = known or seam.executor.execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
             record = None

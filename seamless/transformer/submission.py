@@ -37,7 +37,6 @@ class Submission:
     ) -> None:
         self.transformation, self.tf, self.envelope = transformation, tf, envelope
         self.on_output, self.refresh = on_output, refresh
-        self.executor = seam.executor  # that of when it was wanted: if that is closed meanwhile, this fails with it
         self.canceled = Cancelation()
         self.outcome: Outcome | None = None
         self.idle = threading.Event()  # set when nothing (any more) is executing it
@@ -112,7 +111,7 @@ class Submission:
         """In a forked child, queue it anew: the thread that was executing it does not exist here."""
         if self._pid == os.getpid():
             return
-        self._pid, self._lock, self.executor = os.getpid(), threading.Lock(), seam.executor
+        self._pid, self._lock = os.getpid(), threading.Lock()
         if self._state == _RUNNING:
             self._state = _QUEUED
             self.idle = threading.Event()
@@ -122,7 +121,7 @@ class Submission:
         """Tell whether the clock has to end it from outside; commands and workers are ended by their executor."""
         if self.envelope.timeout is None or self.transformation.get("__language__") != "python":
             return False
-        return not seam.stops(self.envelope, self.executor)
+        return not seam.stops(self.envelope)
 
     def _expire(self) -> None:
         self._abandon(Outcome(self.tf, error=f"Timeout: not finished after {self.envelope.timeout:g} s\n"))

@@ -34,7 +34,6 @@ class WorkerPoolExecutor:
 
     def __init__(self, size: int | None) -> None:
         self.size = size if size is not None else len(os.sched_getaffinity(0))
-        self.ahead = max(default_threads(), 2 * self.size)
         self._workers: WorkerPool | None = None
         self._making = threading.Lock()
         self._closed = False
@@ -50,7 +49,6 @@ class WorkerPoolExecutor:
                 if self._closed:
                     raise TransformationError("The workers have been shut down\n")
                 workers = self._workers = self._workers or WorkerPool(self.size, retry_starved=self.retry_starved)
-            _spawned.set_threads()
         return workers
 
     def close(self, wait: bool) -> None:
@@ -101,7 +99,7 @@ class _Spawned:
             executor.workers  # noqa: B018  at once: who asks for workers is about to need them
         self.executor, self.configured = executor, configured
         seam.executor = executor
-        self.set_threads()
+        pool.limit = max(pool.limit, 2 * executor.size)  # also before the pool is made, for those who plan ahead
         session.close_required = True
         session.unclosed = "worker processes were still there when the program ended; call seamless.close() before that"
         if shutdown_workers not in session.on_close:
@@ -115,15 +113,6 @@ class _Spawned:
         pool.limit = default_threads()
         session.unclosed = None
         executor.close(wait)
-
-    def set_threads(self) -> None:
-        """Have a thread for each worker; with stores more, so that no worker waits while a result is stored.
-
-        More threads only get in each other's way.
-        """
-        if self.executor is not None:
-            stores = session.buffer_stores or session.result_stores
-            pool.limit = self.executor.ahead if stores else self.executor.size
 
     def forked(self) -> None:
         """In a forked child: the workers are those of the parent."""
@@ -194,5 +183,4 @@ def worker_pids() -> list[int]:
 
 
 session.on_reset(shutdown_workers)
-session.on_activate(_spawned.set_threads)
 session.on_fork(_spawned.forked)

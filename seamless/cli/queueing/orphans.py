@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from seamless.transformer.bash.workspace import PREFIX, remove
+from seamless.transformer.bash.workspace import PREFIX, left_behind, remove
 
 VARIABLE = "SEAMLESS_QUEUE_SERVER"
 
@@ -39,6 +39,10 @@ def end_orphans(marker: str) -> int:
     for group, directory in groups.items():
         _kill(group)
         _remove(directory)
+    host, pid, _ = marker.split(":")
+    if host == os.uname().nodename:
+        for directory in left_behind(int(pid)):  # of commands that have ended since
+            _remove(directory)
     return len(groups)
 
 

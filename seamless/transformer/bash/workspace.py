@@ -12,14 +12,15 @@ _ATTEMPTS = 4
 
 
 class Workspace:
-    """A context manager; `directory` is where the command runs."""
+    """A context manager; `directory` is where the command runs. Its name tells the process that has made it."""
 
     def __init__(self) -> None:
         import tempfile
 
         # TMPDIR of this moment: `tempfile` remembers the one of its first use.
         parent = os.environ.get("TMPDIR")
-        self.directory = tempfile.mkdtemp(prefix=PREFIX, dir=parent if parent and os.path.isdir(parent) else None)
+        parent = parent if parent and os.path.isdir(parent) else None
+        self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)
         self._script: str | None = None
 
     def add_script(self, text: str, *, name: str, taken: bool) -> str:
@@ -52,6 +53,21 @@ def write_script(path: str, text: str) -> None:
     """Write an executable file."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "wb") as f:
         f.write(text.encode(errors="surrogateescape"))
+
+
+def left_behind(pid: int) -> list[str]:
+    """Return the directories that a process which has ended has left in the temporary directory of this one."""
+    import tempfile
+
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        parent = os.environ.get("TMPDIR") or tempfile.gettempdir()
+        names = os.listdir(parent) if os.path.isdir(parent) else []
+        return [os.path.join(parent, name) for name in names if name.startswith(f"{PREFIX}{pid}-")]
+    except PermissionError:
+        return []  # the number is that of a process of somebody else now
+    return []
 
 
 def remove(path: str) -> None:

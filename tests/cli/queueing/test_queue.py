@@ -155,9 +155,9 @@ def test_a_step_that_makes_nothing_has_failed(place: Place) -> None:
 
 def test_futures_are_there_from_the_submission_to_the_end_and_never_longer(place: Place) -> None:
     gate = place.root / "gate"
-    place.submit("-c", f"until test -e {gate}; do sleep 0.01; done; echo 1 > b2")
+    place.submit("-c", f"echo x >> {place.count}; until test -e {gate}; do sleep 0.01; done; echo 1 > b2")
     server = place.start("seamless-queue")
-    place.wait_for("b2.FUTURE")
+    wait_for(place.executions)
     tf, _, name = (place.work / "b2.FUTURE").read_text().partition(".")
     assert (len(tf), name) == (64, "b2\n")
     server.send_signal(signal.SIGINT)
