@@ -39,8 +39,8 @@ def end_orphans(marker: str) -> int:
     for group, directory in groups.items():
         _kill(group)
         _remove(directory)
-    host, pid, _ = marker.split(":")
-    if host == os.uname().nodename:
+    host, pid, *_ = *marker.split(":"), ""
+    if host == os.uname().nodename and pid.isdigit():
         for directory in left_behind(int(pid)):  # of commands that have ended since
             _remove(directory)
     return len(groups)

@@ -26,7 +26,7 @@ _SECONDS: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
 _FAILURE: Schema = {
     "type": "object",
     "properties": {
-        **{name: _STRING for name in ("error", "stderr", "command", "host")},
+        **dict.fromkeys(("error", "stderr", "command", "host"), _STRING),
         **{name: {"type": ["integer", "null"]} for name in ("exit_status", "pid")},
     },
 }
