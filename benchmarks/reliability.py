@@ -96,7 +96,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put them into the page (default: print them)")
     options = parser.parse_args()
     python = f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} processors"
-    lines = [f"Made by `python -m benchmarks.reliability` with {python}.", ""]
+    made = f"python -m benchmarks.reliability --factor {options.factor} --hours {options.hours}"
+    lines = [f"Made by `{made}` with {python}.", ""]
     for part in (sweeps(), generated(options.factor), soaked(options.hours)):
         lines += [*part, ""]
     if not options.write:

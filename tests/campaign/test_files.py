@@ -298,7 +298,7 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
     store.results.close()
 
 
-@pytest.mark.parametrize("junk", [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x1f\x8b" + os.urandom(50), b"BZh9"])
+@pytest.mark.parametrize("junk", [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x1f\x8b" + bytes(range(50)), b"BZh9"])
 def test_what_is_no_archive_is_refused(tmp_path: Path, junk: bytes) -> None:
     for name in ("a.tar", "a.tar.gz", "a.tar.zst"):
         path = tmp_path / name

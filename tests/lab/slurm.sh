@@ -127,6 +127,17 @@ stop() {
     if alive "$pid"; then kill -9 "$pid" 2>/dev/null || true; fi
     rm -f -- "$file"
   done
+  remove_groups "$dir"
+}
+
+remove_groups() { # of its jobs: SLURM leaves them behind
+  local first group deadline=$((SECONDS + 5))
+  first=$(sed -n 's/^FirstJobId=//p' "$1/slurm.conf")
+  for group in /sys/fs/cgroup/memory/slurm_*/uid_*/job_"${first%001}"???; do
+    while [[ -d $group ]] && ! find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && ((SECONDS < deadline)); do
+      sleep 0.1 # its last processes are just ending
+    done
+  done
 }
 
 status() {
