@@ -35,7 +35,7 @@ them ends otherwise than this page says: one that passed and does not, and one t
 
 ## How they are run
 
-```console
+```sh
 $ pip download --no-deps --no-binary {name} {requirement} ...
 $ python scripts/run_reference_tests.py DIRECTORY --expected tests/interop/reference_differences.json
 ```

@@ -56,6 +56,11 @@ class _Noted:
     def __init__(self) -> None:
         self.table: GroupTable | None = None
 
+    def prepare(self) -> None:
+        """Get ready for a group that is about to begin."""
+        if self.table is None:
+            guard.prepare()
+
     def add(self, group: int) -> None:
         """Note a group that has begun."""
         if self.table is not None:

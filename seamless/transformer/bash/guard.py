@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+
 # Each line is + or - and a process group. The shell that is begun has ended when the one that waits is there.
 _SCRIPT = """
 {
@@ -31,6 +35,13 @@ class Guard:
         self._lock = threading.Lock()
         self._pipe = -1
         self._owner = 0  # the process that has begun it: a forked child needs its own
+        self._starting: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Begin it, so that it can be told of a command as soon as that is there. Waits for nothing."""
+        with self._lock:
+            if self._owner != os.getpid():
+                self._begin()
 
     def add(self, group: int) -> None:
         """Have a process group ended with this process."""
@@ -51,22 +62,24 @@ class Guard:
                 os.write(self._pipe, b"%s %d\n" % (sign.encode(), group))
             except OSError:  # somebody has ended the guard; the next command gets a new one
                 self._forget()
+            if self._starting is not None:
+                self._starting.wait()
+                self._starting = None
 
     def _begin(self) -> None:
         import subprocess
 
         reading, writing = os.pipe()
         try:
-            subprocess.run(
+            starting = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec 3<&0 </dev/null{_SCRIPT}"],
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is not for it
-                check=True,
             )
-        except (OSError, subprocess.CalledProcessError):
+        except OSError:
             os.close(writing)  # no processes left: the command has hardly begun, either
             return
         except BaseException:
@@ -75,7 +88,7 @@ class Guard:
         finally:
             os.close(reading)
         self._forget()
-        self._pipe, self._owner = writing, os.getpid()
+        self._pipe, self._owner, self._starting = writing, os.getpid(), starting
 
     def _forget(self) -> None:
         if self._pipe >= 0:

@@ -142,6 +142,7 @@ class _Run:
         self.usage = Usage()
         self.started = time.monotonic()
         try:
+            noted.prepare()
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
                 argv,
                 cwd=cwd,
