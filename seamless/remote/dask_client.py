@@ -68,6 +68,8 @@ def connect(payload: dict[str, Any], *, as_default: bool = False) -> Any:
         from distributed import Client
     except ImportError as exc:
         raise MissingDependencyError("distributed", extra="dask", purpose="execution on a daskserver") from exc
+    if not as_default:
+        _leave_versions_to_us()
     host, token = payload.get("hostname"), payload.get("token")
     scheme = "tcp" if token is None else "tls"
     where = f"[{host}]" if ":" in str(host) else host
@@ -76,6 +78,15 @@ def connect(payload: dict[str, Any], *, as_default: bool = False) -> Any:
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=as_default, security=security(token))
     except (OSError, TimeoutError) as exc:
         raise RemoteError(f"the Dask scheduler at {address} cannot be reached: {exc}", service="daskserver") from exc
+
+
+def _leave_versions_to_us() -> None:
+    """Silence Dask's table of versions, which counts patch levels too; the version of Seamless is compared here."""
+    import warnings
+
+    from distributed.versions import VersionMismatchWarning
+
+    warnings.filterwarnings("ignore", category=VersionMismatchWarning)
 
 
 def _warn(event: tuple[float, Any]) -> None:
