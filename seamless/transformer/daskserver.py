@@ -14,7 +14,7 @@ from seamless.remote import daskserver_remote
 from seamless.session import session
 from seamless.transformer.dask_output import LiveOutput
 from seamless.transformer.execute import StepError
-from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.execution import Cancellation, ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.inputs import inputs_in_memory, small_inputs, store_members
 from seamless.transformer.outcome import Usage
 from seamless.transformer.recording.mode import PROBE, RecordMode, recording
@@ -191,7 +191,7 @@ def key_of(request: ExecutionRequest, depth: int) -> str:
     return f"{first}-{request.tf}{ending}"
 
 
-class _Cancelations:
+class _Cancellations:
     """What is on its way to schedulers to end steps there. Thread-safe."""
 
     def __init__(self) -> None:
@@ -224,8 +224,8 @@ class _Cancelations:
             self._condition.wait_for(lambda: self._under_way == 0, _CANCEL_SECONDS)
 
 
-cancelations = _Cancelations()
-session.on_close.insert(0, cancelations.wait)  # before connections are closed
+cancellations = _Cancellations()
+session.on_close.insert(0, cancellations.wait)  # before connections are closed
 
 
 def submit(
@@ -265,7 +265,7 @@ def submit(
         client.run(cancel_step, request.tf.hex(), key, wait=False)
 
     def stop() -> None:
-        cancelations.send(cancel)
+        cancellations.send(cancel)
 
     request.canceled.add_callback(stop)
     try:
@@ -295,7 +295,7 @@ def _result(request: ExecutionRequest, future: Any) -> dict[str, Any]:
         )
         raise WorkerLostError(text) from None
     except (CancelledError, Canceled) as exc:
-        if CANCELED in str(exc) and isinstance(request.canceled, Cancelation):
+        if CANCELED in str(exc) and isinstance(request.canceled, Cancellation):
             request.canceled.set()  # by `cancel`, before it has begun
         if request.canceled.is_set():
             raise TransformationError("Transformation was canceled") from None
@@ -330,7 +330,7 @@ def _error(request: ExecutionRequest, told: dict[str, Any]) -> BaseException:
     """Return the error that the same failure is in this process."""
     original = unpack_error(told["original"]) if told["original"] is not None else None
     if told["canceled"]:
-        if isinstance(request.canceled, Cancelation):
+        if isinstance(request.canceled, Cancellation):
             request.canceled.set()  # by somebody else: the outcome is the same
         return TransformationError("Transformation was canceled")
     if isinstance(original, (CacheMissError, StoreError, BufferCorruptionError, RemoteJobWritten)):

@@ -35,7 +35,7 @@ def has_own_process(transformation: Mapping[str, Any], envelope: Envelope) -> bo
     return needs_process(envelope.env)
 
 
-class Cancelation(threading.Event):
+class Cancellation(threading.Event):
     """An event that also calls who must know at once that it was set."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class ExecutionRequest:
     envelope: Envelope  # orthogonal data, scratch, time limit
     buffers: Buffers
     on_output: OutputHandler | None = None
-    canceled: Cancelation = field(default_factory=Cancelation)
+    canceled: Cancellation = field(default_factory=Cancellation)
     refresh: bool = False  # for executors that keep: execute also if the result is known
 
 
@@ -102,7 +102,7 @@ class Executor(Protocol):
     """
 
     def stops(self, envelope: Envelope) -> bool:
-        """Tell whether it ends such a step itself, on cancelation and at the time limit."""
+        """Tell whether it ends such a step itself, on cancellation and at the time limit."""
 
     def execute(self, request: ExecutionRequest) -> ExecutionAnswer:
         """Execute one step; block until it has ended.

@@ -17,7 +17,7 @@ from seamless.remote.jobserver_calls import JobCanceledError, JobFailedError
 from seamless.remote.jobserver_client import JobOrder
 from seamless.session import session
 from seamless.transformer.execute import StepError
-from seamless.transformer.execution import Cancelation, ExecutionAnswer, ExecutionRequest, seam
+from seamless.transformer.execution import Cancellation, ExecutionAnswer, ExecutionRequest, seam
 from seamless.transformer.inputs import inputs_in_memory, small_inputs, store_members
 from seamless.transformer.outcome import Usage
 from seamless.transformer.remote_job import RemoteJobWritten
@@ -133,7 +133,7 @@ def _order(request: ExecutionRequest, along: dict[str, str]) -> JobOrder:
 
 
 def _execute(request: ExecutionRequest, order: JobOrder) -> tuple[JobserverClient, dict[str, Any]]:
-    """Have it executed; a cancelation goes there at once."""
+    """Have it executed; a cancellation goes there at once."""
     from seamless.transformer.pool import pool
 
     def execute(client: JobserverClient) -> tuple[JobserverClient, dict[str, Any]]:
@@ -222,7 +222,7 @@ def _error(request: ExecutionRequest, exc: JobFailedError) -> Exception:
     """Return the error that the same failure is in this process."""
     text = str(exc)
     if isinstance(exc, JobCanceledError):
-        if isinstance(request.canceled, Cancelation):
+        if isinstance(request.canceled, Cancellation):
             request.canceled.set()  # by somebody else: the outcome is the same
         return TransformationError(text)
     if exc.kind == "missing" and "checksum" in exc.error:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from seamless.checksum import Checksum
-from seamless.transformer.execution import Cancelation, seam
+from seamless.transformer.execution import Cancellation, seam
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
 from seamless.transformer.pool import pool
 
@@ -37,7 +37,7 @@ class Submission:
     ) -> None:
         self.transformation, self.tf, self.envelope = transformation, tf, envelope
         self.on_output, self.refresh = on_output, refresh
-        self.canceled = Cancelation()
+        self.canceled = Cancellation()
         self.outcome: Outcome | None = None
         self.idle = threading.Event()  # set when nothing (any more) is executing it
         self.idle.set()

@@ -1,4 +1,4 @@
-"""Run a program in a process group of its own: bounded output, a time limit, cancelation, and nothing left behind.
+"""Run a program in a process group of its own: bounded output, a time limit, cancellation, and nothing left behind.
 
 Never changes the state of the calling process (directory, signals, locks); any number may run side by side.
 """

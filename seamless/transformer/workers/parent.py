@@ -26,7 +26,7 @@ from seamless.transformer.workers.protocol import Link, close_all
 from seamless.transformer.workers.step import pack_step
 
 if TYPE_CHECKING:
-    from seamless.transformer.execution import Cancelation
+    from seamless.transformer.execution import Cancellation
     from seamless.transformer.submission import Submission
 
 _IDLE_BYTES = 64 * 1024 * 1024
@@ -66,7 +66,7 @@ class ParentLink:
         self._link.send(message, fds)
 
     def call(
-        self, operation: str, arguments: Any = None, fds: Sequence[int] = (), canceled: Cancelation | None = None
+        self, operation: str, arguments: Any = None, fds: Sequence[int] = (), canceled: Cancellation | None = None
     ) -> tuple[Any, list[Buffer]]:
         """Ask for something; block until there is a reply. Returns the value and the buffers that came with it."""
         call, box = next(self._calls), _Box()

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from seamless.transformer.execution import Cancelation
+    from seamless.transformer.execution import Cancellation
 
 # Who comes first: a step whose nested work is done; nested work; a step that nobody else's waits for.
 Lane = Literal["returning", "nested", "fresh"]
@@ -39,7 +39,7 @@ class Slots:
         self._lanes: dict[Lane, deque[_Waiter]] = {"returning": deque(), "nested": deque(), "fresh": deque()}
         self._closed = False
 
-    def acquire(self, lane: Lane, canceled: Cancelation | None = None, *, borrow: bool = False) -> Grant:
+    def acquire(self, lane: Lane, canceled: Cancellation | None = None, *, borrow: bool = False) -> Grant:
         """Wait for a slot.
 
         Gives `process`: the step may have a process of its own (`finished` gives that back); `borrowed`: it must use

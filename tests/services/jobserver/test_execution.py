@@ -1,4 +1,4 @@
-"""Steps that are executed by a real jobserver: results, failures, cancelation, and whoever dies."""
+"""Steps that are executed by a real jobserver: results, failures, cancellation, and whoever dies."""
 
 from __future__ import annotations
 

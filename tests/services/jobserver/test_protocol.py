@@ -172,7 +172,7 @@ def test_the_status_follows_a_transformation(server: Jobserver) -> None:
     }
 
 
-def test_who_waits_is_told_of_a_cancelation_in_the_words_of_the_reference(server: Jobserver) -> None:
+def test_who_waits_is_told_of_a_cancellation_in_the_words_of_the_reference(server: Jobserver) -> None:
     request = payload(server, "wait")
     answers: list[Answer] = []
     waiting = threading.Thread(target=lambda: answers.append(run(server, request)))
@@ -415,7 +415,7 @@ def test_who_has_waited_long_enough_is_told_that_the_step_goes_on(server: Jobser
     assert (status, json.loads(text)["status"] in ("queued", "running")) == (202, True)
 
 
-def test_a_submission_in_one_piece_waits_for_a_cancelation(server: Jobserver) -> None:
+def test_a_submission_in_one_piece_waits_for_a_cancellation(server: Jobserver) -> None:
     request = payload(server, "wait", wait=30)
     answers: list[tuple[int, str]] = []
     thread = threading.Thread(target=lambda: answers.append(at_once(server, request)))

@@ -100,7 +100,7 @@ def test_an_endless_loop_is_ended_by_the_time_limit(faulty: Any) -> None:
     assert "Timeout: not finished after 0.3 s" in handle.exception
 
 
-def test_an_endless_loop_is_ended_by_cancelation(faulty: Any) -> None:
+def test_an_endless_loop_is_ended_by_cancellation(faulty: Any) -> None:
     handle = faulty(5).start()
     children = wait_for_children()
     assert handle.cancel()

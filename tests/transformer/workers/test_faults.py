@@ -182,7 +182,7 @@ def test_the_command_of_a_killed_program_is_killed_with_all_its_processes(tmp_pa
     eventually(lambda: not support.is_alive(shell) and not support.is_alive(child))
 
 
-# --- time limit and cancelation -----------------------------------------------------------------
+# --- time limit and cancellation -----------------------------------------------------------------
 
 
 def endless(begun):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from seamless.transformer.execution import Cancelation
+from seamless.transformer.execution import Cancellation
 from seamless.transformer.workers.slots import Hold, Slots
 from tests.transformer.workers.support import eventually
 
@@ -57,7 +57,7 @@ def test_when_too_many_have_begun_nested_work_borrows_and_fresh_work_waits():
 
 
 def test_whoever_waits_can_be_canceled():
-    slots, canceled = Slots(1, most=10), Cancelation()
+    slots, canceled = Slots(1, most=10), Cancellation()
     slots.acquire("fresh")
     waiting = Waiting(slots, "fresh", canceled)
     canceled.set()
