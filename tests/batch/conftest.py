@@ -24,7 +24,8 @@ def slurm(tmp_path: Path, require: Callable[[object, str], None], monkeypatch: p
     """Return the directory of jobs on a SLURM cluster of this machine, with a cache of its own."""
     require(os.geteuid() == 0, "a private SLURM cluster needs root")
     require("slurmctld", "SLURM is missing")
-    script, directory = ROOT / "tests" / "lab" / "slurm.sh", tmp_path / "slurm"
+    script = ROOT / "tests" / "lab" / "slurm.sh"
+    directory = Path(tempfile.mkdtemp(prefix="slurm-lab-"))  # its path is part of the names of sockets: a short one
     work = tmp_path / "jobs"
     work.mkdir()
     subprocess.run([script, "start", directory], capture_output=True, timeout=60, check=True)
@@ -36,6 +37,7 @@ def slurm(tmp_path: Path, require: Callable[[object, str], None], monkeypatch: p
         yield work
     finally:
         subprocess.run([script, "stop", directory], capture_output=True, timeout=60, check=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 OAR_LAB, OAR_USER = ROOT / "tests" / "lab" / "oar.sh", "oarlab"

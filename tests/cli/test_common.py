@@ -41,7 +41,6 @@ def raising(error: BaseException) -> Any:
         (OSError(28, "No space left on device"), 125, "Error: No space left on device\n"),
         (MemoryError(), 125, "Error: not enough memory\n"),
         (KeyboardInterrupt(), 130, "prog: interrupted\n"),
-        (BrokenPipeError(32, "Broken pipe"), 141, ""),
     ],
 )
 def test_an_expected_error_is_one_message_and_a_status(
@@ -49,6 +48,15 @@ def test_an_expected_error_is_one_message_and_a_status(
 ) -> None:
     assert common.run_main("prog", raising(error), status=common.OWN) == status
     assert capfd.readouterr() == ("", message)
+
+
+def test_a_reader_of_stdout_that_has_gone_gives_a_status_without_a_message(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(os.devnull, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert common.run_main("prog", raising(BrokenPipeError(32, "Broken pipe")), status=common.OWN) == 141
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unexpected_error_shows_its_traceback_and_gives_the_same_status(capsys: pytest.CaptureFixture[str]) -> None:
