@@ -27,7 +27,7 @@ def test_a_benchmark_has_a_title_and_can_be_run(name: str) -> None:
 
 
 def test_the_list_of_benchmarks_is_complete() -> None:
-    helpers = {"__init__", "__main__", "measure", "steps"}
+    helpers = {"__init__", "__main__", "measure", "reliability", "steps"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - helpers == set(NAMES)
 
 
