@@ -71,7 +71,6 @@ class Databases:
     def __init__(self, path: str):
         """`path`: of the file whose server is asked."""
         self._path = os.path.realpath(path)
-        self._serves: dict[tuple[str, int, Any], bool] = {}  # by key, port, pid
 
     def running(self) -> list[dict[str, Any]]:
         """Return tf_checksum, host, pid and start of each claim; nothing of a server that does not answer. Blocks."""
@@ -79,21 +78,17 @@ class Databases:
         for row in server_rows():
             port, name = row.get("port"), row["meta"].get("service") or row["key"].partition("-")[0]
             if isinstance(port, int) and name == "database" and row.get("status") in ("running", "unknown"):
-                found += self._claims(row["key"], str(row.get("host") or "127.0.0.1"), port, row.get("pid"))
+                found += self._claims(row["key"], str(row.get("host") or "127.0.0.1"), port)
         return found
 
-    def _claims(self, key: str, host: str, port: int, pid: Any) -> list[dict[str, Any]]:
-        token, server = _token(key), (key, port, pid)
+    def _claims(self, key: str, host: str, port: int) -> list[dict[str, Any]]:
         try:
-            if server not in self._serves:
-                status = _object(_get(host, port, "/status", token))
-                self._serves[server] = os.path.realpath(str(status.get("database", ""))) == self._path
-            if not self._serves[server]:
-                return []
-            answered, body = _get(host, port, "/", token, b'{"type":"running"}')
-            listed = json.loads(body) if answered == 200 else []
+            status = _object(_get(host, port, "/status", _token(key)))
         except (OSError, http.client.HTTPException, ValueError):
             return []  # its health is shown elsewhere
+        if os.path.realpath(str(status.get("database", ""))) != self._path:
+            return []
+        listed = status.get("running", [])
         return [entry for entry in listed if isinstance(entry, dict) and is_hex(str(entry.get("tf_checksum")))]
 
 
@@ -104,10 +99,10 @@ def _object(answer: tuple[int, bytes]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _get(host: str, port: int, path: str, token: str | None = None, body: bytes | None = None) -> tuple[int, bytes]:
+def _get(host: str, port: int, path: str, token: str | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
-        connection.request("GET", path, body, {"Authorization": f"Bearer {token}"} if token else {})
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
         return answer.status, answer.read(_LONGEST)
     finally:

@@ -18,7 +18,7 @@ from seamless.services.database.requests import Request
 LONGEST_LEASE = 300.0  # seconds
 LONGEST_WAIT = 60.0  # seconds that one request may wait
 _SWEEP_FROM = 1000  # claims
-MOST_SHOWN = 1000  # claims
+MOST_SHOWN = 50  # claims
 
 Lookup = Callable[[], Awaitable[str | None]]
 LookupNow = Callable[[str], tuple[bool, str | None]]

@@ -86,8 +86,7 @@ _COMMON_ANSWERS = {"401": "`ERROR: Unauthorized`", "413": "The body of the reque
 def description(*, writable: bool) -> dict[str, Any]:
     """Return the OpenAPI description of this server."""
     get = [_request("get", kind, fields) for kind, fields in _GET.items()]
-    get += [_object({"type": {"const": kind}}) for kind in ("protocol", "running")]
-    get += [_object({"type": {"const": "bucket_probe"}, **_PROBE})]
+    get += [_object({"type": {"const": "protocol"}}), _object({"type": {"const": "bucket_probe"}, **_PROBE})]
     put = [_request("put", kind, fields) for kind, fields in _PUT.items()]
     put.append(_object({"type": {"const": "bucket_probe"}, **_PROBE, **_PROBE_VALUE}))
     put.append({**_object({"type": {"const": "renew"}, **_RENEW}), "required": ["type", "checksums", "value"]})

@@ -41,7 +41,7 @@ _HEADERS = {
 _LINES = {status: TEXT_LINES + header_lines(headers) for status, headers in _HEADERS.items()}
 _QUICK_WRITES = frozenset(("transformation", "metadata"))
 _QUICK_BATCH = 500  # lookups in a batch that are answered in the event loop
-RUNNING, FAILURE = "running", "failure"  # requests about what is being executed and what has failed
+FAILURE = "failure"  # the request about a step that has failed
 DESCRIPTION_PATH = "/openapi.json"
 
 
@@ -170,8 +170,6 @@ class DatabaseService(Service):
             request = await self._parse(body)
             if request["type"] == "batch":
                 return 200, json.dumps([self._found(a) for a in await self._reading().read_all(_members(request))])
-            if request["type"] == RUNNING:
-                return 200, json.dumps(self.claims.running())
             return await self._read(request)
         if method != "PUT":
             return answers.NOT_ALLOWED
@@ -299,6 +297,7 @@ class DatabaseService(Service):
             "deletions": self.deletions,
             "claims": len(self.claims),
             "claims_awaited": self.claims.waiting,
+            "running": self.claims.running(),
         }
 
     def metrics(self) -> Iterable[tuple[str, str, str, float]]:

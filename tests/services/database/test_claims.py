@@ -199,13 +199,13 @@ def test_a_claim_is_had_released_and_had_by_another(server: Server) -> None:
 
 
 def test_what_is_claimed_is_listed_without_what_would_end_the_claim(server: Server) -> None:
-    assert server.get("running").json() == []
+    assert server.request("GET", path="/status").json()["running"] == []
     server.put("claim", TF, value={**ANNA, "host": "node1"}, seconds=100)
-    (listed,) = server.get("running").json()
+    (listed,) = server.request("GET", path="/status").json()["running"]
     assert listed.pop("start") > 1e9
     assert listed == {"tf_checksum": TF, "host": "node1", "pid": 1}
     server.put("release", TF, value=ANNA)
-    assert server.get("running").json() == []
+    assert server.request("GET", path="/status").json()["running"] == []
 
 
 def test_a_result_ends_the_claim(server: Server) -> None:
