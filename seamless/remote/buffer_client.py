@@ -314,21 +314,12 @@ BufferClient = HashserverClient
 def _parcels(items: Iterable[tuple[Checksum, Any]]) -> Iterator[list[tuple[Checksum, Any]]]:
     """Give the items in groups, the small ones together."""
     from seamless.stores.filesystem import flat
+    from seamless.util.gathering import gathered
 
-    parcel: list[tuple[Checksum, Any]] = []
-    size = 0
-    for checksum, data in items:
-        view = flat(data)
-        if view.nbytes > _SMALL:
-            yield [(checksum, view)]
-            continue
-        parcel.append((checksum, view))
-        size += view.nbytes
-        if len(parcel) >= _PARCEL or size >= _PARCEL_BYTES:
-            yield parcel
-            parcel, size = [], 0
-    if parcel:
-        yield parcel
+    views = ((checksum, flat(data)) for checksum, data in items)
+    return gathered(
+        views, lambda v: v[1].nbytes, lambda v: v[1].nbytes > _SMALL, most=_PARCEL, most_bytes=_PARCEL_BYTES
+    )
 
 
 def _file_checksum(path: str | os.PathLike[str]) -> Checksum:

@@ -45,19 +45,9 @@ class Sender:
         for_each(self._send_or_stop, self._groups(items), _WORKERS)
 
     def _groups(self, items: Iterable[Item]) -> Iterator[list[Item]]:
-        group: list[Item] = []
-        size = 0
-        for item in items:
-            if self._is_alone(item):
-                yield [item]
-                continue
-            group.append(item)
-            size += item.size
-            if len(group) >= _GROUP_FILES or size >= _GROUP_BYTES:
-                yield group
-                group, size = [], 0
-        if group:
-            yield group
+        from seamless.util.gathering import gathered
+
+        return gathered(items, lambda i: i.size, self._is_alone, most=_GROUP_FILES, most_bytes=_GROUP_BYTES)
 
     def _is_alone(self, item: Item) -> bool:
         return item.size > _SMALL or item.suffix is not None or self._mode != "copy" or not item.checksum
