@@ -262,6 +262,13 @@ def _perform(submission: Submission) -> Outcome:
     """Look up once more, execute and keep: the body of every submission of this process."""
     if seam.parent is not None:
         return seam.parent.delegate(submission)
+    if session.result_stores or session.buffer_stores:
+        with pool.slow():  # disks and servers
+            return _performed(submission)
+    return _performed(submission)
+
+
+def _performed(submission: Submission) -> Outcome:
     tf, envelope = submission.tf, submission.envelope
     buffers = Buffers(scratch=envelope.scratch, fingertip=envelope.allow_input_fingertip)
     try:

@@ -74,7 +74,8 @@ class WorkerPoolExecutor:
     def execute(self, request: ExecutionRequest) -> ExecutionAnswer:
         """Execute one step in a worker; block until it has ended."""
         if self._is_here(request.envelope):
-            return seam.in_process.execute(request)
+            with pool.slow():
+                return seam.in_process.execute(request)
         return self.workers.execute(request)
 
     @staticmethod
@@ -100,6 +101,7 @@ class _Spawned:
         self.executor, self.configured = executor, configured
         seam.executor = executor
         pool.limit = max(pool.limit, 2 * executor.size)  # also before the pool is made, for those who plan ahead
+        pool.keen = executor.size
         session.close_required = True
         session.unclosed = "worker processes were still there when the program ended; call seamless.close() before that"
         if shutdown_workers not in session.on_close:
@@ -110,7 +112,7 @@ class _Spawned:
         if executor is None:
             return
         seam.reset()
-        pool.limit = default_threads()
+        pool.limit, pool.keen = default_threads(), None
         session.unclosed = None
         executor.close(wait)
 

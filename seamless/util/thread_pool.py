@@ -1,7 +1,8 @@
 """A pool of daemon threads for work that is waiting to be claimed.
 
 A thread of the pool that must wait for other work says so with `blocked()`, and one that may never come
-back is given up; another thread takes its place meanwhile, so that neither ever fills the pool.
+back is given up; another thread takes its place meanwhile, so that neither ever fills the pool. One that waits for
+something slow, such as a disk or a process, says `slow()`: then others may work beside it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from collections.abc import Callable, Iterator
 
 
 class ThreadPool:
-    """Runs callables in up to `limit` daemon threads, made on demand. Thread-safe, and safe after a fork."""
+    """Runs callables in up to `limit` daemon threads, made on demand. Thread-safe, and safe after a fork.
+
+    `keen`: how many of them work at once while nobody says `slow()`. More would only take turns.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.keen: int | None = None  # no other limit
         self.reset()
 
     def reset(self) -> None:
@@ -29,6 +34,7 @@ class ThreadPool:
         self._threads = 0
         self._idle = 0
         self._blocked = 0
+        self._slow = 0
         self._mine = threading.local()
         self._members: set[int] = set()  # identifiers of the threads
         self._lost: set[int] = set()  # those given up
@@ -75,6 +81,22 @@ class ThreadPool:
             with self._condition:
                 self._blocked -= 1
 
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """While inside, the calling thread, if it is one of the pool, counts for the limit only."""
+        if self.keen is None or not getattr(self._mine, "member", False):
+            yield
+            return
+        with self._condition:
+            self._slow += 1
+            if self._queue:
+                self._provide_thread()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._slow -= 1
+
     def give_up(self, thread: int) -> None:
         """Stop counting a thread (by identifier) until its present work ends; nothing if it is not of the pool."""
         with self._condition:
@@ -84,11 +106,18 @@ class ThreadPool:
                 if self._queue:
                     self._provide_thread()
 
+    def _has_room(self, own: int = 0) -> bool:
+        """Tell whether one more thread may work; `own`: one that is about to, already counted. The lock is held."""
+        working = self._threads - own - self._idle - self._blocked
+        return working < self.limit and (self.keen is None or working - self._slow < self.keen)
+
     def _provide_thread(self) -> None:
+        if not self._has_room():
+            return
         if self._idle:
             self._idle -= 1  # by whoever wakes it: the next call must not count on the same thread
             self._condition.notify()
-        elif self._threads - self._blocked < self.limit:
+        else:
             self._threads += 1
             thread = threading.Thread(target=self._run, name="SeamlessExecutor", daemon=True)
             self._all.add(thread)
@@ -105,12 +134,9 @@ class ThreadPool:
                     self._lost.discard(me)
                     self._blocked -= 1
                 self._busy.discard(me)
-                while not self._queue:
-                    if self._ending:
+                while not (self._queue and self._has_room(1)):
+                    if self._ending or self._idle >= self.limit:  # it took the place of one that has come back
                         self._leave(me)
-                        return
-                    if self._threads - self._blocked > self.limit:
-                        self._leave(me)  # it took the place of one that has come back
                         return
                     self._idle += 1
                     self._condition.wait()

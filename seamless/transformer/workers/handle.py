@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seamless.transformer.capture import capture
 from seamless.transformer.execution import ExecutionRequest, has_own_process
+from seamless.transformer.pool import pool as threads
 from seamless.transformer.workers.parcel import Item, Parcel
 from seamless.transformer.workers.protocol import Gone, Link, close_all, pair
 from seamless.transformer.workers.slots import Hold
@@ -26,6 +27,7 @@ _EXIT_SECONDS = 5.0  # to hear of the end of a process that has let go of its li
 _BEGIN_SECONDS = 120.0  # for a worker to begin with a step that has a time limit
 _COMMAND_GRACE = 5.0  # that a command gets beyond its time limit, to end by itself
 _PIECE, _PIECES = 1 << 16, 64
+_SHORT_STEP = 1  # ms: threads that wait for such steps keep two workers as busy as more threads would
 
 # Serves one message of a worker: (worker, run, message, descriptors), which it closes.
 Serve = Callable[["Worker", "Run", Any, "list[int]"], None]
@@ -167,8 +169,11 @@ class Worker:
         if run.request.envelope.timeout is not None:
             run.deadline = time.monotonic() + _BEGIN_SECONDS  # until it says that it has begun
         while run.answer is None:
-            wait = None if run.deadline is None else max(0.0, run.deadline - time.monotonic()) * 1000
-            events = self._poll.poll(wait)
+            events = self._poll.poll(_SHORT_STEP)
+            if not events:
+                wait = None if run.deadline is None else max(0.0, run.deadline - time.monotonic()) * 1000
+                with threads.slow():
+                    events = self._poll.poll(wait)
             if not events and run.deadline is not None and time.monotonic() >= run.deadline:
                 raise TimeLimit
             for fd, _ in events:
