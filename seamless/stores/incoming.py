@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from seamless.stores.durability import disk_of
 from seamless.stores.errors import store_error
-from seamless.stores.filesystem import fsync_directory, remove_file, write_all
+from seamless.stores.filesystem import remove_file, write_all
 from seamless.stores.layout import INCOMING, LENGTH, Layout, make_subdirectory
 from seamless.stores.verify import Verdicts, state_of
 
@@ -100,7 +101,7 @@ def new_file(base: str, mode: int = 0o600) -> tuple[int, str]:
 
 
 class Group:
-    """Files that become durable and visible together, at the cost of one fsync a directory.
+    """Files that become durable and visible together, at the cost of few flushes of the disk.
 
     After an error call `abandon`: it removes what has no final name yet. What the system refuses becomes a StoreError.
     """
@@ -108,6 +109,7 @@ class Group:
     def __init__(self, layout: Layout, verdicts: Verdicts, *, durable: bool):
         self.stored = 0  # buffers that have got their names
         self._layout, self._verdicts, self._durable = layout, verdicts, durable
+        self._disk = disk_of(layout.root)
         self._pending: dict[str, tuple[int, str, bytes, str]] = {}  # temporary path -> (fd, hex, digest, form)
         self._directories: set[str] = set()
 
@@ -178,8 +180,7 @@ class Group:
             for path in list(self._pending):
                 self._name(path)
             if self._durable:
-                for directory in self._directories:
-                    fsync_directory(directory)
+                self._disk.sync_directories(self._directories)
         except OSError as exc:
             raise store_error(exc, self._layout.root) from exc
         self._directories.clear()
@@ -199,14 +200,10 @@ class Group:
             return new_file(self._layout.base(hexsum))
 
     def _write_back(self) -> None:
-        if self._durable and len(self._pending) > 1:
-            for fd, *_ in self._pending.values():
-                # Starts the writing of all of them, so that the disk works on more than one at a time.
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         for fd, *_ in self._pending.values():
             os.fchmod(fd, 0o444)
-            if self._durable:
-                os.fsync(fd)
+        if self._durable:
+            self._disk.sync_files([fd for fd, *_ in self._pending.values()])
 
     def _name(self, path: str) -> None:
         fd, hexsum, digest, form = self._pending[path]

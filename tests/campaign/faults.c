@@ -60,6 +60,7 @@ OPENING(open64)
 #define ONE_FD(name) int name(int fd) { REAL(name); return fault(below_fd(fd)) ? -1 : real(fd); }
 ONE_FD(fsync)
 ONE_FD(fdatasync)
+ONE_FD(syncfs)
 
 #define ONE_PATH(name) int name(const char *path) { REAL(name); return fault(below(path)) ? -1 : real(path); }
 ONE_PATH(unlink)
