@@ -28,6 +28,7 @@ class Line:
     rival_value: float | None = None
     ratio_goal: float | None = None
     goal: float | None = None
+    either: bool = False  # whether one of the two goals is enough
 
     @property
     def ratio(self) -> float | None:
@@ -36,13 +37,14 @@ class Line:
 
     @property
     def ok(self) -> bool | None:
-        """Tell whether all goals are met; None if there are none that could be checked."""
+        """Tell whether the goals are met; None if there are none that could be checked."""
         verdicts = [
             value <= goal if self.unit in LESS_IS_BETTER else value >= goal
             for value, goal in ((self.ratio, self.ratio_goal), (self.value, self.goal))
             if value is not None and goal is not None
         ]
-        return all(verdicts) if verdicts else None
+        met = any(verdicts) if self.either else all(verdicts)
+        return met if verdicts else None
 
     def goals(self) -> str:
         """Return the goals as text."""
@@ -50,7 +52,7 @@ class Line:
         parts = [] if self.ratio_goal is None else [f"{sign} {self.ratio_goal:g}x"]
         if self.goal is not None:
             parts.append(f"{sign} {self.goal:,g} {self.unit}")
-        return ", ".join(parts)
+        return (" or " if self.either else ", ").join(parts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, ratio and verdict, for JSON."""

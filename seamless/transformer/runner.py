@@ -347,7 +347,8 @@ def _keep(
     if session.writable_buffer_stores() and not envelope.scratch:
         for buffer in inputs_in_memory(submission.transformation):
             buffers.added.setdefault(buffer.get_checksum(), buffer)
-        buffers.commit()
+        with pool.blocked():  # threads that come meanwhile share the next commit
+            buffers.commit()
     elif not envelope.scratch:
         # Nothing but memory: the buffers live as long as the result is remembered.
         _warn_read_only()

@@ -15,6 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 
+_SPARE = 32  # idle threads that are kept because others will have to wait again
+
+
 class ThreadPool:
     """Runs callables in up to `limit` daemon threads, made on demand. Thread-safe, and safe after a fork.
 
@@ -135,7 +138,7 @@ class ThreadPool:
                     self._blocked -= 1
                 self._busy.discard(me)
                 while not (self._queue and self._has_room(1)):
-                    if self._ending or self._idle >= self.limit:  # it took the place of one that has come back
+                    if self._ending or self._idle >= max(self.limit, _SPARE):  # it took the place of one that is back
                         self._leave(me)
                         return
                     self._idle += 1
