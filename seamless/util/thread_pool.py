@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-
 _SPARE = 32  # idle threads that are kept because others will have to wait again
 
 
