@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from seamless.celltypes.dtypes import padding_runs, require_supported, struct_from_descr, struct_to_descr
 from seamless.celltypes.mixed import MAGIC_NUMPY as MAGIC
 from seamless.errors import MissingDependencyError
+from seamless.util.large_bytes import LARGE, joined
 
 if TYPE_CHECKING:
     import numpy
@@ -99,6 +100,9 @@ def array_parts(array: numpy.ndarray[Any, Any]) -> tuple[list[bytes], list[Any]]
 
 def join_chunks(head: list[bytes], arrays: list[Any]) -> bytes:
     """Return `head` and then the elements of each array or bytes-like, in C order, copied once."""
+    length = sum(map(len, head)) + sum(len(array) if isinstance(array, bytes) else array.nbytes for array in arrays)
+    if length >= LARGE:
+        return joined(map(_flat, pieces(head, arrays)), length)
     if all(isinstance(array, bytes) or _is_direct(array) for array in arrays):
         return b"".join([*head, *arrays])
     out = BytesIO()
@@ -114,6 +118,11 @@ def pieces(head: list[bytes], arrays: list[Any]) -> Iterator[Any]:
             yield array
         else:
             yield from _chunks(array)
+
+
+def _flat(piece: Any) -> Any:
+    """Return an array as one of bytes, also of a dtype that memoryviews do not know."""
+    return piece if isinstance(piece, bytes) else piece.reshape(-1).view("u1")
 
 
 def _is_direct(array: Any) -> bool:
@@ -148,7 +157,8 @@ def array_data(array: Any) -> bytes:
 
 def write_bytes_array(data: bytes) -> bytes:
     """Return the npy bytes of the 0-dimensional `S` array that stands for bytes; needs no numpy."""
-    return b"".join(bytes_pieces(data))
+    parts = list(bytes_pieces(data))
+    return joined(parts, sum(map(len, parts)))
 
 
 def bytes_pieces(data: bytes) -> Iterator[bytes]:
