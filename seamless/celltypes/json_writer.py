@@ -119,7 +119,12 @@ def make_writer(style: Style) -> Callable[[Any, str], str]:
         try:
             for key, item in pairs:
                 kind = type(item)  # the commonest ones without another call
-                text = quote(item) if kind is str else int_text(item) if kind is int else write(item, inner)
+                if kind is str:
+                    text = quote(item)
+                elif kind is int:
+                    text = int_text(item)
+                else:
+                    text = float_text(item) if kind is float else write(item, inner)
                 parts.append(f"{quote(key) if type(key) is str else key_text(key)}: {text}")
         except Unwritable as error:
             error.path.append(key)

@@ -29,6 +29,7 @@ class MixedStyle:
     celltype = "mixed"
     max_containers = MAX_CONTAINERS
     quote = staticmethod(encode_basestring_ascii)
+    int_text = staticmethod(int_repr)
 
     def float_text(self, value: float) -> str:
         text = float_repr(value)
@@ -37,9 +38,6 @@ class MixedStyle:
     def floats_text(self, values: Sequence[float], separator: str) -> str:
         joined = separator.join(map(float_repr, values))
         return separator.join(map(self.float_text, values)) if "n" in joined else joined
-
-    def int_text(self, value: int) -> str:
-        return int_repr(value)
 
     def ints_text(self, values: Sequence[int], separator: str) -> str:
         return separator.join(map(int_repr, values))
