@@ -10,7 +10,20 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Protocol
+
+    class _Decompressor(Protocol):
+        """One frame or member: what zlib and zstd have in common, after adaptation of the former."""
+
+        eof: bool
+        unused_data: bytes
+        needs_input: bool
+
+        def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
 
 SUFFIXES = (".zst", ".gz")  # in order of preference
 ANY_SIZE = 1 << 30  # bytes up to which no ratio is too large: it takes a second to find them wrong
@@ -61,7 +74,8 @@ def compress_bytes(data: Any, suffix: str) -> bytes:
             zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
             zstd.CompressionParameter.checksum_flag: 1,  # off by default: damage would go unnoticed
         }
-        return cast(bytes, zstd.compress(data, options=options))
+        compressed: bytes = zstd.compress(data, options=options)
+        return compressed
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
     return compressor.compress(data) + compressor.flush()
 
@@ -108,7 +122,7 @@ def open_decompressed(
     _check(suffix)
     if isinstance(source, (str, os.PathLike)):
         name = repr(os.fsdecode(source))
-        file = cast(BinaryIO, open(source, "rb", buffering=0))
+        file: BinaryIO = open(source, "rb", buffering=0)
     else:
         file = source
         label = getattr(source, "name", None)
@@ -118,7 +132,7 @@ def open_decompressed(
     except BaseException:
         file.close()
         raise
-    return cast(BinaryIO, io.BufferedReader(raw, _PIECE))
+    return io.BufferedReader(raw, _PIECE)
 
 
 class _DecompressedFile(io.RawIOBase):
@@ -146,16 +160,6 @@ class _DecompressedFile(io.RawIOBase):
         if not self.closed:
             self._source.close()
         super().close()
-
-
-class _Decompressor(Protocol):
-    """One frame or member: what zlib and zstd have in common, after adaptation of the former."""
-
-    eof: bool
-    unused_data: bytes
-    needs_input: bool
-
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
 class _GzipMember:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from seamless.celltypes import DEEP_CELLTYPES, parse, serialize
 from seamless.celltypes.mixed import MAGIC_NUMPY as MAGIC
@@ -17,6 +16,10 @@ from seamless.celltypes.npy import array_data, load_numpy, write_bytes_array
 from seamless.celltypes.plain_json import canonical_json
 from seamless.celltypes.text import load_yaml, transform_ipython
 from seamless.errors import SeamlessConversionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TARGETS = ("binary", "mixed", "text", "python", "ipython", "plain", "yaml", "str", "bytes", "int", "float", "bool")
 _SHORT = {"T": "trivial", "R": "reinterpret", "F": "reformat", "P": "possible", "V": "values", "X": "forbidden"}
@@ -59,7 +62,7 @@ _MAX_SCALAR_BYTES = 1000
 _SCALARS = ("int", "float", "bool")
 _IPYTHON_CALL = re.compile(r"^(?=get_ipython\(\)\.run_)", re.MULTILINE)
 
-Resolve = Callable[[str], Any]
+Resolve = Callable[[str], "Any"]
 
 
 def convert_bytes(data: Any, source: str, target: str, resolve: Resolve | None = None) -> bytes:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SIMPLE_KINDS = frozenset("biufS")
 _INSTEAD = {
@@ -17,6 +21,15 @@ _INSTEAD = {
 }
 _TYPE_TEXT = re.compile(r"[<>|=]?[?a-zA-Z]\d*(?:\[[0-9a-zA-Zμ/]*\])?", re.ASCII)
 _PADDING_TEXT = re.compile(r"\|V(\d{1,9})", re.ASCII)
+
+
+def require_storable(array: Any) -> None:
+    """Raise TypeError, naming the alternative, unless an array can be stored without loss."""
+    masked = sys.modules.get("numpy.ma")
+    # Looked at as bytes, since the mask of a structured array is one itself.
+    if masked is not None and isinstance(array, masked.MaskedArray) and 1 in masked.getmaskarray(array).tobytes():
+        raise TypeError("a masked array would lose its mask: use .filled(), or store .data and .mask as two arrays")
+    require_supported(array.dtype)
 
 
 def require_supported(dtype: Any) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from json import JSONDecodeError, JSONDecoder
-from typing import Any
 
 from seamless.checksum import shorten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # A float literal overflows through its exponent, or by having more digits than this.
 _MAX_FLOAT_DIGITS = 308

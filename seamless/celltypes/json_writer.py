@@ -7,7 +7,38 @@ the nesting limits are reached before the interpreter's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Protocol
+
+    class Style(Protocol):
+        """How one celltype writes what is not layout."""
+
+        celltype: str
+        max_containers: int
+
+        def quote(self, text: str, /) -> str:
+            """Return `text` as a JSON string."""
+
+        def float_text(self, value: float, /) -> str:
+            """Return the JSON number of an exact float."""
+
+        def floats_text(self, values: Sequence[float], separator: str, /) -> str:
+            """Return the joined JSON numbers of exact floats."""
+
+        def int_text(self, value: int, /) -> str:
+            """Return the JSON number of an exact int."""
+
+        def ints_text(self, values: Sequence[int], separator: str, /) -> str:
+            """Return the joined JSON numbers of exact ints."""
+
+        def key_text(self, key: Any, /) -> str:
+            """Return a dict key that is not an exact str as a JSON string."""
+
+        def reduce(self, value: Any, /) -> Any:
+            """Return a value of an uncommon type as one of an exact basic type, or as Fields."""
+
 
 # Below this length, looking for a common type costs more than it saves.
 _BULK = 8
@@ -33,35 +64,7 @@ class Unwritable(Exception):
         return self.kind(f"{place}: {self.args[0]}")
 
 
-class Style(Protocol):
-    """How one celltype writes what is not layout."""
-
-    celltype: str
-    max_containers: int
-
-    def quote(self, text: str, /) -> str:
-        """Return `text` as a JSON string."""
-
-    def float_text(self, value: float, /) -> str:
-        """Return the JSON number of an exact float."""
-
-    def floats_text(self, values: Sequence[float], separator: str, /) -> str:
-        """Return the joined JSON numbers of exact floats."""
-
-    def int_text(self, value: int, /) -> str:
-        """Return the JSON number of an exact int."""
-
-    def ints_text(self, values: Sequence[int], separator: str, /) -> str:
-        """Return the joined JSON numbers of exact ints."""
-
-    def key_text(self, key: Any, /) -> str:
-        """Return a dict key that is not an exact str as a JSON string."""
-
-    def reduce(self, value: Any, /) -> Any:
-        """Return a value of an uncommon type as one of an exact basic type, or as Fields."""
-
-
-class Fields(list[tuple[str, Any]]):
+class Fields(list):  # type: ignore[type-arg]
     """Pairs to be written as an object, in this order."""
 
 
@@ -75,6 +78,7 @@ def make_writer(style: Style) -> Callable[[Any, str], str]:
     quote, float_text, int_text = style.quote, style.float_text, style.int_text
     key_text, reduce, limit = style.key_text, style.reduce, style.max_containers
     celltype = style.celltype
+    leaves: dict[type, Callable[[Any], str]] = {str: quote, int: int_text, float: float_text}
     bulk: dict[type, Callable[[Any, str], str]] = {
         float: style.floats_text,
         int: style.ints_text,
@@ -118,13 +122,8 @@ def make_writer(style: Style) -> Callable[[Any, str], str]:
         key: Any = None
         try:
             for key, item in pairs:
-                kind = type(item)  # the commonest ones without another call
-                if kind is str:
-                    text = quote(item)
-                elif kind is int:
-                    text = int_text(item)
-                else:
-                    text = float_text(item) if kind is float else write(item, inner)
+                leaf = leaves.get(type(item))  # the commonest ones without another call
+                text = write(item, inner) if leaf is None else leaf(item)
                 parts.append(f"{quote(key) if type(key) is str else key_text(key)}: {text}")
         except Unwritable as error:
             error.path.append(key)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from json import JSONDecodeError
 from json.encoder import encode_basestring_ascii
-from typing import Any
 
 from seamless.celltypes.json_reader import parse_lenient
 from seamless.celltypes.json_writer import Unwritable, int_repr
 from seamless.celltypes.mixed_json import FoundBinaryError, is_binary, mixed_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAGIC_NUMPY = b"\x93NUMPY"
 MAGIC_STREAM = b"\x94SEAMLESS-MIXED"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from json import dumps
-from typing import Any
 
 from seamless.celltypes import npy
-from seamless.celltypes.dtypes import require_supported
+from seamless.celltypes.dtypes import require_storable
 from seamless.celltypes.json_writer import Unwritable, too_deep
 from seamless.celltypes.mixed import MAGIC_STREAM
 from seamless.celltypes.mixed_json import (
@@ -18,6 +17,10 @@ from seamless.celltypes.mixed_json import (
     plain_scalar,
     sorted_keys,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAGIC_INNER = b"\x93SEAMLESS"
 
@@ -135,8 +138,9 @@ class Tree:
             self.leaves.append(bytes(value) or b"\0")
             return _array_form({"type": "string", "bytesize": len(value) or 1}, (), None)
         numpy = npy.load_numpy("celltype 'mixed'")
-        array = numpy.asarray(value)
-        require_supported(array.dtype)
+        array = numpy.asanyarray(value)
+        require_storable(array)
+        array = numpy.asarray(array)
         self.leaves.append(array)
         element = element_form(array.dtype)
         if isinstance(value, numpy.void):

@@ -8,10 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any
 
 from seamless.celltypes.json_writer import Unwritable, float_repr, int_repr, make_writer, numpy_scalar, sorted_items
 from seamless.checksum import Checksum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # More than for `plain`; low enough to leave the interpreter's recursion limit to the caller.
 MAX_CONTAINERS = 450

@@ -10,14 +10,18 @@ import re
 import struct
 from collections.abc import Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
 
-from seamless.celltypes.dtypes import padding_runs, require_supported, struct_from_descr, struct_to_descr
+from seamless.celltypes.dtypes import padding_runs, require_storable, struct_from_descr, struct_to_descr
 from seamless.celltypes.mixed import MAGIC_NUMPY as MAGIC
+from seamless.celltypes.mixed import parse_mixed
+from seamless.celltypes.mixed_json import is_binary
 from seamless.errors import MissingDependencyError
 from seamless.util.large_bytes import LARGE, joined
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy
 
 _ALIGNMENT = 64
@@ -90,8 +94,8 @@ def write_array(array: numpy.ndarray[Any, Any]) -> bytes:
 
 def array_parts(array: numpy.ndarray[Any, Any]) -> tuple[list[bytes], list[Any]]:
     """Return what makes up the npy bytes of an array, for `join_chunks` or `pieces`. Raises TypeError."""
+    require_storable(array)
     dtype = array.dtype
-    require_supported(dtype)
     descr = dtype.str if dtype.names is None else struct_to_descr(dtype)
     flags = array.flags
     fortran = bool(flags.f_contiguous and not flags.c_contiguous)
@@ -174,14 +178,21 @@ def bytes_pieces(data: bytes) -> Iterator[bytes]:
 def parse_binary(data: Any, writable: bool = False) -> Any:
     """Return the array in npy bytes: a read-only view, or a copy if `writable`; a numpy scalar if 0-dimensional.
 
-    Raises TypeError if the data are not npy at all, ValueError if they are malformed.
+    Text that is not JSON is a 0-dimensional `S` array, as for celltype `mixed`. Raises TypeError if the data are
+    something else, ValueError if they are malformed.
     """
-    if bytes(data[:6]) != MAGIC:
+    if bytes(data[:6]) == MAGIC:
+        return read_array(data, writable)
+    try:
+        value = parse_mixed(data, writable)
+    except UnicodeDecodeError:
+        value = None
+    if not is_binary(value):
         raise TypeError(
             "these bytes are not npy (celltype 'binary'): they begin with "
             f"{bytes(data[:12])!r}; convert the value to an array first"
         )
-    return read_array(data, writable)
+    return value
 
 
 def read_array(data: Any, writable: bool = False) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from json.encoder import encode_basestring
-from typing import Any
 
 from seamless.celltypes.json_writer import (
     Fields,
@@ -21,6 +20,10 @@ from seamless.celltypes.json_writer import (
     raise_at,
 )
 from seamless.checksum import Checksum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # An empty list may be wrapped 253 times: 254 containers.
 MAX_CONTAINERS = 254

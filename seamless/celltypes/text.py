@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from seamless.celltypes.json_reader import parse_strict
 from seamless.celltypes.plain_json import canonical_json
 from seamless.checksum import Checksum, shorten, validate_checksum
 from seamless.errors import MissingDependencyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BYTES = (bytes, bytearray, memoryview)
 _CONTAINERS = (list, tuple, dict, set, frozenset)
@@ -167,10 +170,18 @@ def load_yaml(text: str) -> Any:
     """Return the value of YAML text. Raises ValueError with line and column."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from seamless.util.yaml_safety import CONSTRUCTION_ERRORS, fast_loader, is_too_deep
+
     try:
-        return yaml.load(text, Loader=loader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        try:
+            fast = fast_loader()
+            if is_too_deep(text, fast):
+                raise RecursionError("nested too deeply")
+            return yaml.load(text, Loader=fast)
+        except yaml.YAMLError:
+            # The one in Python also takes the escapes of surrogates that JSON has, and it has the last word.
+            return yaml.load(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, *CONSTRUCTION_ERRORS) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
         reason = getattr(error, "problem", None) or str(error) or type(error).__name__

@@ -5,8 +5,9 @@ The value class only; finding the buffer behind a checksum is `seamless.cache.re
 
 from __future__ import annotations
 
-import hashlib
 import os
+
+from seamless.checksum.sha256 import quick
 
 TYPE_CHECKING = False  # that of `typing`, which takes long to import
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from seamless.cache.tempref import TempRef
 
 # One is made for every small value: even looking these up counts.
-_new, _sha256 = object.__new__, hashlib.sha256
+_new, _sha256 = object.__new__, quick
 _WHITESPACE = " \t\n\r\v\f"
 
 
@@ -54,7 +55,7 @@ class Checksum:
     def of(cls, data: Any) -> Checksum:
         """Return the checksum of a bytes-like object."""
         self = _new(cls)
-        _set_digest(self, _sha256(data).digest())
+        _set_digest(self, _sha256[0](data).digest())
         return self
 
     def __setattr__(self, name: str, value: object) -> None:

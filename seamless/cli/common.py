@@ -9,10 +9,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TextIO
 
 from seamless.errors import SeamlessError, UsageError
 from seamless.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, TextIO
 
 OK = 0
 FAILURE = 1  # of a tool that does one thing
@@ -377,6 +380,42 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **options)
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages about mistakes name what was probably meant, and the help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage, the mistake and what may help; end with status 2."""
+        self.print_usage(sys.stderr)
+        meant = self._meant(message)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        self.exit(USAGE, f"{self.prog}: error: {message}{hint}\nTry '{self.prog} --help' for more information.\n")
+
+    def _meant(self, message: str) -> str:
+        """Return the option or the choice most like the one that a message says is none, or nothing."""
+        kind, _, rest = message.partition(": ")
+        if kind == "unrecognized arguments":
+            words = [word.partition("=")[0] for word in rest.split() if word.startswith("--")]
+            known = self._long_options()
+        elif "invalid choice: '" in rest and "(choose from " in rest:
+            words = [rest.split("'")[1]]
+            known = rest.partition("(choose from ")[2].rstrip(")").replace("'", "").split(", ")
+        else:
+            return ""
+        from difflib import get_close_matches
+
+        names = {name.lstrip("-"): name for name in known}
+        found = (get_close_matches(word.lstrip("-"), names, 1, 0.6) for word in words)
+        return next((repr(names[close]) for matches in found for close in matches), "")
+
+    def _long_options(self) -> list[str]:
+        """Return the long options of this parser, and of the parsers of its subcommands."""
+        parsers: list[argparse.ArgumentParser] = [self]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers.extend(action.choices.values())
+        return [name for parser in parsers for name in parser._option_string_actions if name.startswith("--")]
+
+
 def make_parser(
     prog: str,
     summary: str,
@@ -391,7 +430,7 @@ def make_parser(
         blocks.append("examples:\n" + "\n".join(f"  {line}" for line in examples))
     if exit_codes:
         blocks.append("exit codes:\n" + "\n".join(f"  {code:<3}  {meaning}" for code, meaning in exit_codes))
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         usage=usage,
         description=summary,

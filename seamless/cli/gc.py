@@ -146,20 +146,20 @@ def _criteria(place: Place, options: argparse.Namespace) -> Criteria | None:
     from seamless.insight.pinned import size_limit
 
     limit = parse_size(options.max_size, "--max-size") if options.max_size is not None else None
-    older = _seconds(options.older_than, "--older-than") if options.older_than is not None else None
+    older = seconds(options.older_than, "--older-than") if options.older_than is not None else None
     larger = parse_size(options.larger_than, "--larger-than") if options.larger_than is not None else None
     if not _chosen(options):
         limit = size_limit(place)
         if limit is None:
             return None
-    grace = _seconds(options.grace, "--grace")
+    grace = seconds(options.grace, "--grace")
     return Criteria(limit, older, larger, options.unreachable, options.irreplaceable, grace)
 
 
-def _seconds(text: str, option: str) -> float:
+def seconds(text: str, option: str) -> float:
     """Return the seconds of a time such as `30d`. Raises UsageError.
 
-    >>> _seconds("90m", "--grace"), _seconds("1.5h", "--grace"), _seconds("0", "--grace")
+    >>> seconds("90m", "--grace"), seconds("1.5h", "--grace"), seconds("0", "--grace")
     (5400.0, 5400.0, 0.0)
     """
     number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1.0)

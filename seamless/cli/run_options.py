@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Literal
 
 from seamless.cli.common import add_general, make_parser
 from seamless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 PROG = "seamless-run"
 
@@ -96,10 +99,7 @@ def parse_options(argv: Sequence[str]) -> Options:
     parser = build_parser()
     options = parse_words(parser, argv)
     if not options.command:
-        import sys
-
-        parser.print_usage(sys.stderr)
-        raise SystemExit(2)
+        parser.error("the command is missing, for example: seamless-run 'sort a.txt > b.txt'")
     check_combinations(options)
     return options
 

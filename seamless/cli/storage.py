@@ -7,13 +7,13 @@ some stores can do, such as whole files in and out, is asked for by the function
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from seamless.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import BinaryIO, TypeVar
+    from typing import Any, BinaryIO, TypeVar
 
     from seamless.checksum import Checksum
     from seamless.session import BufferStore, ResultStore

@@ -24,6 +24,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "fingertip": ("seamless.cli.fingertip:main", "the same; compute them again if they are gone"),
     },
     "Results": {
+        "status": ("seamless.cli.status:main", "say what is there, what runs, what has failed and why"),
         "explain": ("seamless.cli.explain:main", "say what identifies a step, and why it runs or not"),
         "record": ("seamless.cli.record:main", "show the record of an execution"),
         "verify": ("seamless.cli.verify:main", "execute steps again and compare the results"),

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from seamless.session import Session, session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.stores.embedded import EmbeddedStore
 

@@ -10,6 +10,7 @@ import os
 import stat
 
 from seamless.config.errors import Finding, Place
+from seamless.util.yaml_safety import CONSTRUCTION_ERRORS, fast_loader, is_too_deep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ MAX_NODES = 100_000  # aliases counted each time: a few lines can stand for bill
 _MERGE = "tag:yaml.org,2002:merge"
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
 _VALUE_TAG = "tag:yaml.org,2002:value"  # a lone `=`
-
-_DEEPEST = 200  # collections in one another
 
 
 class Source:
@@ -119,10 +118,10 @@ def parse(text: str, path: str, findings: list[Finding]) -> Node | None:
     """Return the tree of a text, or None as `read_file` does."""
     import yaml
 
-    loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader_class = fast_loader()
     source = Source(path, text)
     try:
-        if _is_too_deep(text, loader_class):
+        if is_too_deep(text, loader_class):
             raise RecursionError
         loader = loader_class(text)
         try:
@@ -137,20 +136,6 @@ def parse(text: str, path: str, findings: list[Finding]) -> Node | None:
     except RecursionError:
         findings.append(Finding("this is nested too deeply", Place(path)))
     return None
-
-
-def _is_too_deep(text: str, loader_class: Any) -> bool:
-    """Tell whether collections are nested so deeply that the loader in C, which recurses, would end the process."""
-    if sum(text.count(mark) for mark in "[{-:?") <= _DEEPEST:
-        return False
-    import yaml
-
-    depth = 0
-    for event in yaml.parse(text, Loader=loader_class):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            return True
-    return False
 
 
 def _syntax_finding(exc: Any, source: Source) -> Finding:
@@ -218,7 +203,7 @@ class _Builder:
         else:
             try:
                 value = self._loader.construct_object(node)
-            except (ValueError, TypeError, AttributeError) as exc:  # `!!int x`, the 30th of February
+            except CONSTRUCTION_ERRORS as exc:  # `!!int x`, the 30th of February
                 self._fail(f"{node.value!r} cannot be read: {exc}", node.start_mark, len(node.value))
         return self._make("scalar", value, node, node.value)
 

@@ -73,8 +73,11 @@ _LAUNCH = (
 _DESCRIBED = (
     Option("network-interface", "host", "HOST", "address that the service is to bind"),
     Option("parameters", "object", "JSON", "object that the service reads from its state file"),
+    Option("parameters-stdin", "flag", help="read that object from standard input"),
     Option("meta", "object", "JSON", "object that is kept in the state as it is"),
 )
+
+_PARAMETERS = ("parameters", "parameters-stdin", "--parameters and --parameters-stdin are mutually exclusive")
 
 HELPERS: Mapping[str, Grammar] = {
     "rhl-ps": Grammar(
@@ -171,6 +174,7 @@ HELPERS: Mapping[str, Grammar] = {
         _options(*_LAUNCH, *_DESCRIBED),
         service=True,
         required=("key", "workdir"),
+        conflicts=(_PARAMETERS,),
         examples=(
             "rhl-launch-service --key K --workdir ~/buffers -- \\",
             "  hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",
@@ -191,7 +195,7 @@ HELPERS: Mapping[str, Grammar] = {
         ),
         service=True,
         required=("key", "workdir"),
-        conflicts=(("conda-env", "image", "--conda-env and --image are mutually exclusive"),),
+        conflicts=(("conda-env", "image", "--conda-env and --image are mutually exclusive"), _PARAMETERS),
         examples=(
             "rhl-ensure --key K --workdir ~/buffers -- \\",
             "  hashserver ~/buffers --status-file ~/.remote-http-launcher/server/K.json",

@@ -10,7 +10,7 @@ from seamless.remote.errors import RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 _CONNECT_SECONDS = 10.0
@@ -23,7 +23,7 @@ class SeamlessDaskClient:
     """A connected `distributed.Client` with what is known of its cluster. Thread-safe. Close it.
 
     `workers`: how many steps one Dask worker executes at once; `most`: all of them together; `shares`: whether a
-    worker may have several short ones as one task.
+    worker may have several short ones as one task; `resources`: what each worker has for its steps, by name.
     """
 
     def __init__(
@@ -36,10 +36,12 @@ class SeamlessDaskClient:
         is_local_cluster: bool = False,
         interactive: bool = False,
         shares: bool = True,
+        resources: Mapping[str, float] | None = None,
     ):
         self.client, self.workers, self.most = client, workers, most
         self.remote_clients = remote_clients or {}
         self.is_local_cluster, self.interactive, self.shares = is_local_cluster, interactive, shares
+        self.resources = {"S": float(workers), **(resources or {})}
         self.groups: Any = None  # of short steps; made by who sends them
         self._prepared = False
         self._preparing = threading.Lock()

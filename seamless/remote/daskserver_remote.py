@@ -98,6 +98,7 @@ class DaskserverLaunchedHandle:
             is_local_cluster=str(self.config().get("cluster_string", "")).endswith("LocalCluster"),
             interactive=bool(parameters.get("interactive")),
             shares=not parameters.get("exclusive"),
+            resources=parameters.get("dask-resources"),
         )
 
     def _remote_clients(self) -> dict[str, Any]:

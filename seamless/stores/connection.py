@@ -9,17 +9,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from seamless.errors import StoreError, StoreFullError, StoreReadOnlyError
 from seamless.stores import schema
 from seamless.stores.errors import store_error
 from seamless.stores.filesystem import on_network
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 _BUSY_STEP = 0.25  # seconds that SQLite itself waits for a lock; then Ctrl-C gets a chance
 _BUSY_TEXTS = ("locked", "locking protocol", "busy")

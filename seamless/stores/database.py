@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from seamless.checksum import Checksum
 from seamless.errors import StoreError
@@ -21,13 +20,15 @@ from seamless.stores.facts import BufferFacts
 from seamless.stores.values import sound_checksum, sound_checksums, sound_json
 from seamless.util.whoami import user_at_host
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from sqlite3 import Connection
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
     from seamless.stores.keeping import Keeping
-
-T = TypeVar("T")
 
 _RESULT = "transformation.result"
 _QUERY_BATCH, _INSERT_BATCH = 512, 256  # powers of 2; SQLite before 3.32 allows 999 variables

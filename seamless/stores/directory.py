@@ -11,7 +11,6 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, TypeVar, cast
 
 from seamless.checksum import Checksum
 from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
@@ -22,7 +21,11 @@ from seamless.stores.incoming import Group
 from seamless.stores.layout import FORMS, LENGTH, Layout, buffer_of, is_temporary
 from seamless.stores.verify import Bad, Mismatch, Verdicts
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, TypeVar
+
+    T = TypeVar("T")
 
 _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 28
@@ -93,7 +96,7 @@ class BufferDirectory:
             found = Checksum.of(data)
             if found.bytes() != checksum.bytes():
                 raise Mismatch(found.bytes())
-            return cast(bytes, data)
+            return data
 
         return self._first_good(checksum, use)
 
@@ -106,7 +109,7 @@ class BufferDirectory:
         def use(raw: io.FileIO, suffix: str) -> BinaryIO:
             self._check(raw, suffix, checksum)
             file = verify.decompressed(raw, suffix)
-            return cast(BinaryIO, io.BufferedReader(raw, 1 << 18) if file is raw else file)
+            return io.BufferedReader(raw, 1 << 18) if file is raw else file
 
         return self._first_good(checksum, use)
 

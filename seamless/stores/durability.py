@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection
 
 from seamless.stores.filesystem import file_system_type, fsync_directory
 
-_LOCAL = frozenset({"ext3", "ext4", "xfs", "overlay"})  # where one call for all costs as much as one for a file
-_REPORTS_ERRORS = (5, 8)  # the Linux from which on that call tells of bytes that could not be written
+# Where one call for all costs as much as one for a file. Not overlay: there the call hides errors of the disk below.
+_LOCAL = frozenset({"ext3", "ext4", "xfs"})
+_REPORTS_ERRORS = (5, 17)  # the Linux from which on that call tells of bytes and of names that could not be written
 _MOST_PENDING = 1 << 26  # bytes of files that the system has yet to write
 _PENDING = re.compile(rb"^(?:Dirty|Writeback):\s+(\d+) kB", re.MULTILINE)
 _LEAST = 8  # files for which it may be worth it
@@ -34,7 +35,7 @@ class Disk:
 
     def sync_files(self, fds: Collection[int]) -> None:
         """Make the bytes of open files durable. Raises OSError."""
-        if self._all_at_once(len(fds), next(iter(fds), -1)):
+        if self._all_at_once(fds, next(iter(fds), -1)):
             return
         began = time.perf_counter()
         if len(fds) > 1:
@@ -51,16 +52,16 @@ class Disk:
         if len(paths) >= _LEAST:
             fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                if self._all_at_once(len(paths), fd):
+                if self._all_at_once([fd, *paths], fd):
                     return
             finally:
                 os.close(fd)
         for path in paths:
             fsync_directory(path)
 
-    def _all_at_once(self, files: int, fd: int) -> bool:
-        """Sync the whole file system if that is faster; False if it is not, or cannot be done."""
-        if files < _LEAST:
+    def _all_at_once(self, things: Collection[int] | Collection[int | str], fd: int) -> bool:
+        """Sync the file system of `fd` if that is faster; False if it is not, or if not all the things are there."""
+        if len(things) < _LEAST:
             return False
         if not self._looked:
             self._syncfs = _syncfs() if file_system_type(self._root) in _LOCAL else None
@@ -68,10 +69,12 @@ class Disk:
         began = time.perf_counter()
         if self._syncfs is None or not self._seconds or began < self._not_before or pending_bytes() > _MOST_PENDING:
             return False
+        if len({os.stat(thing).st_dev for thing in things}) > 1:
+            return False  # a subdirectory may be a link to another disk
         if self._syncfs(fd):
             return False  # each file says whether it is concerned
         seconds = time.perf_counter() - began
-        if seconds > files * self._seconds:
+        if seconds > len(things) * self._seconds:
             self._not_before = began + _PAUSE * seconds
         return True
 

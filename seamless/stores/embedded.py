@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from seamless.errors import StoreError, StoreReadOnlyError, UsageError
 from seamless.stores.database import ResultDatabase
 from seamless.stores.directory import BufferDirectory
-from seamless.stores.errors import store_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.stores.memory import MemoryResults
 
@@ -105,9 +104,9 @@ class _Sweeper:
                 return
             os.utime(stamp)
         except FileNotFoundError:
-            _create(stamp, self._buffers.name)  # a new directory has nothing to sweep
+            _create(stamp)  # a new directory has nothing to sweep
             return
-        except PermissionError:  # another user's stamp: its owner sweeps
+        except OSError:  # another user's stamp: its owner sweeps
             return
         import threading
 
@@ -122,11 +121,11 @@ class _Sweeper:
             logging.getLogger(__name__).warning("cannot remove old temporary files: %s", exc)
 
 
-def _create(path: str, directory: str) -> None:
+def _create(path: str) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
-    except OSError as exc:
-        raise store_error(exc, directory) from exc
+    except OSError:  # a full disk: the next writer tries again, and what was stored is stored
+        return
 
 
 def _name(what: str, name: str, *, nested: bool = False) -> str:

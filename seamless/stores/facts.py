@@ -6,17 +6,18 @@ Each fact may be computed again, so the last one written stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from seamless.checksum import Checksum
 from seamless.stores.connection import Database, rows
 from seamless.stores.errors import MalformedValueError
 from seamless.stores.values import sound_checksum, sound_checksums, sound_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 PROBE_KINDS = ("node", "environment", "node_env", "queue", "queue_node")
 _CELLTYPES_WITH_PATHS = ("mixed", "plain", "binary")

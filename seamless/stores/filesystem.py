@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # File systems on which SQLite's shared memory (WAL) or its locks cannot be trusted between hosts.
 NETWORK_FILE_SYSTEMS = frozenset(

@@ -6,16 +6,19 @@ worst. Never looks at what is already there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
-from typing import Any
 
+from seamless.checksum.sha256 import new_hash, quick
 from seamless.stores.durability import disk_of
 from seamless.stores.errors import store_error
 from seamless.stores.filesystem import remove_file, write_all
 from seamless.stores.layout import INCOMING, LENGTH, Layout, make_subdirectory
-from seamless.stores.verify import Verdicts, state_of
+from seamless.stores.verify import State, Verdicts, state_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CHUNK = 1 << 20
 _CHUNKS = 4
@@ -28,10 +31,10 @@ def digest_while(data: Any, action: Callable[[], None]) -> bytes:
     """Run `action` and return the SHA-256 of `data`; both at once when `data` is large."""
     if len(data) < _CONCURRENT:
         action()
-        return hashlib.sha256(data).digest()
+        return quick[0](data).digest()  # type: ignore[no-any-return]
     import threading
 
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     thread = threading.Thread(target=hasher.update, args=(data,), daemon=True)
     thread.start()
     try:
@@ -51,7 +54,7 @@ def pump(read_into: ReadInto, write: Callable[[memoryview], None] | None, *, sma
     import threading
     from queue import SimpleQueue
 
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     free: SimpleQueue[memoryview] = SimpleQueue()
     full: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
     for _ in range(_CHUNKS):
@@ -80,7 +83,7 @@ def pump(read_into: ReadInto, write: Callable[[memoryview], None] | None, *, sma
 
 
 def _pump_alone(read_into: ReadInto, write: Callable[[memoryview], None] | None) -> tuple[bytes, int]:
-    hasher, length = hashlib.sha256(), 0
+    hasher, length = new_hash(), 0
     view = memoryview(bytearray(_CHUNK))
     while n := read_into(view):
         hasher.update(view[:n])
@@ -112,6 +115,7 @@ class Group:
         self._disk = disk_of(layout.root)
         self._pending: dict[str, tuple[int, str, bytes, str]] = {}  # temporary path -> (fd, hex, digest, form)
         self._directories: set[str] = set()
+        self._named: list[tuple[State, bytes]] = []  # files whose names are not durable yet
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -169,8 +173,11 @@ class Group:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
+            state = state_of(os.fstat(fd))
         finally:
             os.close(fd)
+        if (verdict := self._verdicts.get(state)) is not None:
+            self._named.append((state, verdict.digest))
         self._directories.add(directory)
 
     def commit(self) -> None:
@@ -184,6 +191,10 @@ class Group:
         except OSError as exc:
             raise store_error(exc, self._layout.root) from exc
         self._directories.clear()
+        # Only now may others rely on these files: before, or after an error above, they make sure themselves.
+        for state, digest in self._named:
+            self._verdicts.add(state, digest, durable=self._durable)
+        self._named.clear()
 
     def abandon(self) -> None:
         """Remove every file that has no final name."""
@@ -215,11 +226,20 @@ class Group:
             os.rename(path, final)
         del self._pending[path]
         self.stored += 1
-        self._verdicts.add(state_of(os.fstat(fd)), digest, durable=self._durable)
-        os.close(fd)
-        if not form:
-            remove_file(final + LENGTH)  # the file itself tells it now
         self._directories.add(self._layout.directory(hexsum))
+        state = state_of(os.fstat(fd))
+        os.close(fd)
+        self._verdicts.add(state, digest)
+        self._named.append((state, digest))
+        if not form:
+            self._remove_length(final + LENGTH)
+
+    def _remove_length(self, path: str) -> None:
+        """Remove what told the length before the file itself does, unless it is another user's."""
+        try:
+            remove_file(path)
+        except PermissionError:  # in a directory with the sticky bit; it goes on telling the same
+            return
 
     def _make_directory(self, hexsum: str) -> None:
         make_subdirectory(self._layout.directory(hexsum))

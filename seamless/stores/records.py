@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from seamless.stores.errors import MalformedValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EXISTS = "Execution record already exists with different metadata"
 IRREPRODUCIBLE = "Transformation already has irreproducible records"

@@ -5,23 +5,26 @@ A verdict holds for one state of one file: (device, inode, size, mtime).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
 
+from seamless.checksum.sha256 import file_digest, new_hash
 from seamless.errors import StoreError
 from seamless.stores.errors import NotAFileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CHUNK = 1 << 20
 _LIMIT = 50_000  # verdicts; about 10 MB
 
 State = tuple[int, int, int, int]
-NewHash = Callable[[], Any]  # a hash function of `hashlib`
+NewHash = Callable[[], "Any"]  # a hash function of `hashlib`
 
 
 class Mismatch(Exception):
@@ -32,19 +35,22 @@ class Mismatch(Exception):
         self.found = found
 
 
-class Bad(NamedTuple):
+class Bad:
     """A file with wrong bytes, in the state in which it was read."""
 
-    path: str
-    state: State
-    found: bytes | None
+    __slots__ = ("found", "path", "state")
+
+    def __init__(self, path: str, state: State, found: bytes | None):
+        self.path, self.state, self.found = path, state, found
 
 
-class Verdict(NamedTuple):
+class Verdict:
     """What was found in a file: the digest of the (decompressed) bytes; whether this process made it durable."""
 
-    digest: bytes
-    durable: bool
+    __slots__ = ("digest", "durable")
+
+    def __init__(self, digest: bytes, durable: bool):
+        self.digest, self.durable = digest, durable
 
 
 def state_of(status: os.stat_result) -> State:
@@ -94,11 +100,15 @@ def open_regular(path: str) -> io.FileIO | None:
     return io.FileIO(fd, closefd=True)
 
 
-def digest_of(raw: io.FileIO, suffix: str, new: NewHash = hashlib.sha256) -> bytes:
+def digest_of(raw: io.FileIO, suffix: str, new: NewHash = new_hash) -> bytes:
     """Hash all (decompressed) bytes of a file in constant memory; its position is 0 afterwards.
 
     Raises Mismatch if the compressed data is damaged.
     """
+    if new is new_hash and not suffix:
+        digest = file_digest(raw)
+        raw.seek(0)
+        return digest
     hasher = new()
     try:
         with decompressed(io.FileIO(os.dup(raw.fileno())), suffix) as source:
@@ -118,7 +128,7 @@ def decompressed(raw: io.FileIO, suffix: str) -> io.BufferedReader | io.FileIO:
         return raw
     from seamless.compression_utils import open_decompressed
 
-    return cast(io.BufferedReader, open_decompressed(cast(io.BufferedReader, raw), suffix))
+    return open_decompressed(raw, suffix)  # type: ignore[return-value]
 
 
 def fresh_lock(base: str, directory: str, timeout: float) -> bool:
@@ -157,5 +167,8 @@ def move_aside(bad: Bad) -> str | None:
         os.link(target, bad.path)
     except FileExistsError:
         pass
+    except OSError:  # a file system without second names
+        os.rename(target, bad.path)
+        return None
     os.unlink(target)
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from seamless.errors import SeamlessStreamTransformationError, TransformationError
     from seamless.transformer.compiled.parts import CompiledObject
     from seamless.transformer.compiled.transformer import CompiledTransformer, DirectCompiledTransformer

@@ -72,7 +72,7 @@ def _told(member: tuple[Submission, Envelope] | None, killed: int | None) -> dic
     return told_of(outcome, member[1])
 
 
-def leave_group(name: str, tf: str) -> None:
+async def leave_group(name: str, tf: str) -> None:
     """Take the wish of a group for a step back. Called on all workers."""
     submission = _groups.get(name, {}).get(tf)
     if submission is not None:

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from seamless.transformer.recording.mode import PROBE, recording
+from seamless.transformer.resources import PLACE
 from seamless.transformer.workers.step import pack_step
 from seamless.util.together import Together
 
@@ -39,29 +40,34 @@ class _Wanted:
 
     def cancel(self) -> None:
         """Give the group up, if it is under way: the step is not wanted any more."""
-        if self.group is not None:
-            self.group.give_up(self.request.tf.hex())
+        group = self.group
+        if group is not None:
+            group.give_up(self.request.tf.hex())
 
 
 class _Group:
     """Steps that are executed by one task."""
 
     def __init__(self, client: Any, members: list[_Wanted], priority: int) -> None:
+        from dask import annotate
+
         from seamless.transformer.dask_group_step import run_group
+        from seamless.transformer.dask_step import MEMBERS
 
         steps = [pack_step(m.request.transformation, m.request.tf, m.request.envelope) for m in members]
         along = {content for member in members for content in member.along}
-        self._client, self._name = client, uuid.uuid4().hex
-        self._future = client.submit(
-            run_group,
-            pickle.dumps((steps, along), 5),
-            self._name,
-            key=f"group_{code_of(members[0].request)}-{self._name}",
-            pure=True,
-            priority=priority,
-            resources={"S": 1},
-            retries=0,
-        )
+        self._client, self._members, self._name = client, members, uuid.uuid4().hex
+        with annotate(**{MEMBERS: [member.request.tf.hex() for member in members]}):  # for `cancel` by others
+            self._future = client.submit(
+                run_group,
+                pickle.dumps((steps, along), 5),
+                self._name,
+                key=f"group_{code_of(members[0].request)}-{self._name}",
+                pure=True,
+                priority=priority,
+                resources={PLACE: 1},
+                retries=0,
+            )
         for member in members:
             member.group = self
 
@@ -78,7 +84,9 @@ class _Group:
         self._client.run(leave_group, self._name, tf, wait=False)
 
     def release(self) -> None:
-        """Let the scheduler forget it."""
+        """Let the scheduler forget it: there is nothing to be given up any more."""
+        for member in self._members:
+            member.group = None
         self._future.release()
 
 
@@ -107,7 +115,7 @@ class Groups:
 
     def execute(self, request: ExecutionRequest, along: list[bytes]) -> Told | None:
         """Have a step executed with others; None if it is to be sent alone. `along`: inputs. Blocks."""
-        from seamless.transformer.pool import pool
+        from seamless.transformer.daskserver import cancellations
 
         code = code_of(request)
         with self._lock:
@@ -118,7 +126,7 @@ class Groups:
         wanted = _Wanted(request, along)
 
         def stop() -> None:
-            pool.submit(wanted.cancel)
+            cancellations.send(wanted.cancel)
 
         request.canceled.add_callback(stop)
         try:
@@ -143,6 +151,7 @@ class Groups:
         except Exception as exc:  # noqa: BLE001  whatever it is, each of them meets it again alone, and says so
             logging.getLogger(__name__).info("a group of %d steps is given up: %s", len(wanted), exc)
             told = [None] * len(wanted)
+            _note_canceled(wanted, exc)
         if None in told:
             self._note(code_of(members[0].request), SHORT)
         found = dict(zip(map(id, wanted), told, strict=True))
@@ -155,6 +164,16 @@ class Groups:
                 self._gathering.clear()
             known = self._seconds.get(code, seconds)
             self._seconds[code] = seconds if seconds >= SHORT else known + _WEIGHT * (seconds - known)
+
+
+def _note_canceled(members: list[_Wanted], failure: Exception) -> None:
+    """Cancel the step that somebody else has canceled, if the group has failed for that."""
+    from seamless.transformer.dask_step import CANCELED
+
+    text = str(failure)
+    for member in members if CANCELED in text else ():
+        if member.request.tf.hex() in text:
+            member.request.canceled.set()
 
 
 def code_of(request: ExecutionRequest) -> str:

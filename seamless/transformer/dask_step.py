@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 PLUGIN = "seamless-worker-setup"
 PROTOCOL = 2
-CANCELED = "seamless-cancel"  # the reason of a task that was canceled for everybody
+CANCELED = "seamless-cancel"  # the reason of a task that was canceled for everybody; the message says for which step
+MEMBERS = "seamless_members"  # an annotation of a task: the steps of a group
 LARGEST_SCRATCH = 16 << 20  # bytes of a scratch result that come with the answer; a larger one is stored
 _IN_JOB = "SEAMLESS_DASK_QUEUE_EXCLUSIVE"  # a variable of jobs
 _KILLED = 128 + signal.SIGKILL  # the status of a command
@@ -330,11 +331,17 @@ def _scratch(outcome: Outcome, envelope: Envelope) -> bytes | None:
     return None
 
 
-def use_stores(remote_clients: dict[str, Any]) -> None:
-    """Use these stores from now on, because they have moved. Called on all workers."""
+async def use_stores(remote_clients: dict[str, Any]) -> None:
+    """Use these stores from now on, because they have moved, and have them take what is left. Called on all workers.
+
+    So a step that any worker has executed meanwhile is known to all when this has returned.
+    """
+    import asyncio
+
     from seamless.remote.forwarding import activate_forwarded
 
     activate_forwarded(remote_clients, in_remote=True)
+    await asyncio.to_thread(runner.keep_unkept)
 
 
 def cancel_everywhere(tf: str) -> bool:
@@ -344,16 +351,19 @@ def cancel_everywhere(tf: str) -> bool:
 
 
 async def cancel_waiting(tf: str, client: str, dask_scheduler: Any = None) -> bool:
-    """Take a step that no worker executes from the scheduler, and from whom it was given to; False if there is none."""
+    """Take a step that no worker executes from the scheduler, and from whom it was given to; False if there is none.
+
+    A group that it is in goes with it: whoever has sent the group sends the other steps alone.
+    """
     keys = [
         task.key
         for task in list(dask_scheduler.tasks.values())
-        if f"-{tf}" in str(task.key)
+        if (f"-{tf}" in str(task.key) or tf in (task.annotations or {}).get(MEMBERS, ()))
         and task.who_wants
         and task.state in ("queued", "no-worker", "waiting", "processing")
     ]
     if keys:
-        dask_scheduler.stimulus_cancel(keys, client=client, force=True, reason=CANCELED, msg=CANCELED)
+        dask_scheduler.stimulus_cancel(keys, client=client, force=True, reason=CANCELED, msg=tf)
     return bool(keys)
 
 

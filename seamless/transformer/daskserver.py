@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from seamless.buffer import Buffer
 from seamless.checksum import Checksum
-from seamless.errors import BufferCorruptionError, CacheMissError, StoreError, TransformationError, WorkerLostError
+from seamless.errors import (
+    BufferCorruptionError,
+    CacheMissError,
+    StoreError,
+    TransformationError,
+    UsageError,
+    WorkerLostError,
+)
 from seamless.remote import daskserver_remote
 from seamless.session import session
 from seamless.transformer.dask_output import LiveOutput
@@ -19,11 +26,12 @@ from seamless.transformer.inputs import inputs_in_memory, small_inputs, store_me
 from seamless.transformer.outcome import Usage
 from seamless.transformer.recording.mode import PROBE, RecordMode, recording
 from seamless.transformer.remote_job import RemoteJobWritten
+from seamless.transformer.resources import wanted_of
 from seamless.transformer.workers.errors import unpack_error
 from seamless.transformer.workers.step import pack_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from seamless.remote.dask_client import SeamlessDaskClient
     from seamless.transformer.outcome import Envelope
@@ -60,20 +68,24 @@ class DaskExecutor:
         along = inputs_along(request)
         from seamless.transformer.dask_step import use_stores
 
-        attempts, moved = _ATTEMPTS, False
+        attempts, moved, output = _ATTEMPTS, False, (b"", b"")
         while True:
             client = daskserver_remote.client()
             client.prepare(_set_up)
             try:
-                return _execute(client, request, along)
+                answer = _execute(client, request, along)
+                if not (answer.stdout or answer.stderr):
+                    answer.stdout, answer.stderr = output
+                return answer
             except SchedulerLostError:
                 attempts -= 1
                 if not attempts or request.canceled.is_set():
                     raise
-            except StoreError:
+            except StoreError as exc:
                 if moved or request.canceled.is_set():
                     raise
                 moved = True  # the stores may have been launched again, elsewhere
+                output = getattr(exc, "stdout", b""), getattr(exc, "stderr", b"")
                 client.client.run(use_stores, daskserver_remote.stores())
 
     def cancel(self, tf: Checksum) -> bool:
@@ -167,9 +179,27 @@ def _execute(client: SeamlessDaskClient, request: ExecutionRequest, along: list[
         output = LiveOutput(client.client, request)
         answer = _answer(request, output, told)
     else:
-        answer = submit(client.client, request, mode=_record_mode(request), along=along)
+        mode = _record_mode(request)
+        answer = submit(client.client, request, mode=mode, along=along, resources=_resources(client, request))
+        if PROBE in request.envelope.pins:
+            from seamless.transformer.dask_probes import probe_others
+
+            return probe_others(client.client, request, answer, _answer_to, mode=mode, along=along)
     client.groups.learn(request, answer)
     return answer
+
+
+def _answer_to(client: Any, request: ExecutionRequest, told: dict[str, Any]) -> ExecutionAnswer:
+    return _answer(request, LiveOutput(client, request), told)
+
+
+def _resources(client: SeamlessDaskClient, request: ExecutionRequest) -> dict[str, float]:
+    """Return what a step takes of its Dask worker. Raises UsageError if none has as much: it would wait for ever."""
+    try:
+        return wanted_of(request.envelope.meta, client.resources)
+    except ValueError as exc:
+        name = daskserver_remote.queue()[0]
+        raise UsageError(f"queue {name!r}: {exc}; `dask_resources` of a queue says what its workers have") from None
 
 
 def _record_mode(request: ExecutionRequest) -> RecordMode | None:
@@ -235,11 +265,12 @@ def submit(
     depth: int = 0,
     mode: RecordMode | None = None,
     along: Sequence[bytes] = (),
+    resources: Mapping[str, float] | None = None,
 ) -> ExecutionAnswer:
     """Have one step executed by a `distributed.Client`; block until it has ended.
 
-    `depth`: how many steps wait for it; `along`: inputs that may be in no store yet. Steps of clients take one `S` of a
-    worker, others do not: they could wait for those that wait for them.
+    `depth`: how many steps wait for it; `along`: inputs that may be in no store yet. Steps of clients take `resources`
+    of a worker, others do not: they could wait for those that wait for them.
     """
     from seamless.transformer.dask_step import cancel_step, run_step
 
@@ -256,7 +287,7 @@ def submit(
         key=key,
         pure=True,
         priority=_NESTED_PRIORITY if depth else _PRIORITY,
-        resources=None if depth else {"S": 1},
+        resources=resources,
         retries=0,
     )
 

@@ -98,7 +98,7 @@ class Executor(Protocol):
 
     It may have `keeps(envelope) -> bool`: whether it looks such a step up, executes it once however many want it, and
     makes result and record known, all by itself. Raises StoreError. `remote`: whether it executes on another machine.
-    `shares_memory`: whether large buffers are best made in shared memory.
+    `shares_memory`: whether large buffers are best made in shared memory. `ended`: whether the user has ended it.
     """
 
     def stops(self, envelope: Envelope) -> bool:
@@ -155,6 +155,13 @@ class Seam:
         self.in_process = InProcess()
         self.executor: Executor = self.in_process
         self.parent: Parent | None = None
+
+    def executor_for(self, first: Executor | None) -> Executor:
+        """Return the executor of a step that was started when `first` was the active one.
+
+        That is the one which is active now; but what the user has ended with all its steps, says so.
+        """
+        return first if first is not None and getattr(first, "ended", False) else self.executor
 
     def stops(self, envelope: Envelope) -> bool:
         """Tell whether such a step, canceled or late, is ended where it is executed."""

@@ -6,9 +6,12 @@ Frozen: a change here changes every checksum ever computed (golden vectors guard
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from seamless.checksum import Checksum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 try:  # the C function behind json.dumps(ensure_ascii=False); importing `json` itself costs start-up time
     from _json import encode_basestring as _quote  # type: ignore[import-not-found]

@@ -170,6 +170,20 @@ def run_transformation(
     return outcome
 
 
+def keep_unkept() -> None:
+    """Have the stores take what they would not take before; executes nothing. What fails again is left, and logged."""
+    for left in unkept.left:
+        step = left.submission
+        with recording.of_step(left.mode):
+            outcome = submit(step.transformation, step.tf, step.envelope).wait()
+        if outcome.result is not None:
+            unkept.discard(step.tf)
+        else:
+            import logging
+
+            logging.getLogger(__name__).warning("a result could again not be kept: %s", (outcome.error or "").strip())
+
+
 def forget(tf: Checksum) -> bool:
     """Drop the result of a transformation from memory and from every writable store; False if none had it."""
     known = memory.delete_result(tf)
@@ -286,12 +300,12 @@ def _performed(submission: Submission) -> Outcome:
                 buckets = prepare(envelope.env)
                 request.envelope = replace(envelope, record=True)
             known = None if submission.refresh else unkept.take(tf, buffers)
-            done = known or seam.executor.execute(request)
+            done = known or seam.executor_for(submission.executor).execute(request)
             if submission.canceled.is_set():
                 return Outcome(tf, error="Transformation was canceled", canceled=True)
             record = None
             if not kept_there:
-                with unkept.unless_kept(tf, done, buffers):
+                with unkept.unless_kept(submission, done, buffers):
                     record = _keep(submission, done, buffers, buckets)
             elif PROBE not in envelope.pins:
                 _note_kept(submission, done, buffers)
@@ -303,7 +317,8 @@ def _performed(submission: Submission) -> Outcome:
         text = f"CacheMissError: an input of the transformation cannot be found: {exc}\n"
         return Outcome(tf, error=text + where(submission, exc), original=exc)
     except StoreError as exc:
-        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc)
+        stdout, stderr = getattr(exc, "stdout", b""), getattr(exc, "stderr", b"")  # if it could only not be kept
+        return Outcome(tf, error=f"{type(exc).__name__}: {exc}\n", original=exc, stdout=stdout, stderr=stderr)
     except BufferCorruptionError as exc:
         text = f"BufferCorruptionError: an input of the transformation is damaged: {exc}\n"
         return Outcome(tf, error=text + where(submission, exc), original=exc)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from seamless.checksum import Checksum
-from seamless.transformer.execution import Cancellation, seam
+from seamless.transformer.execution import Cancellation, Executor, seam
 from seamless.transformer.outcome import Envelope, Outcome, OutputHandler
 from seamless.transformer.pool import pool
 
@@ -39,6 +39,7 @@ class Submission:
         self.on_output, self.refresh = on_output, refresh
         self.canceled = Cancellation()
         self.outcome: Outcome | None = None
+        self.executor: Executor | None = None  # the active one when it was started
         self.idle = threading.Event()  # set when nothing (any more) is executing it
         self.idle.set()
         self._owners = 0  # how many want the outcome; the last one to leave stops it
@@ -86,6 +87,7 @@ class Submission:
         """Have it executed by the pool, unless somebody has claimed it already."""
         self._adopt()
         if self._state == _QUEUED:
+            self.executor = self.executor or seam.executor
             pool.submit(self._run_if_unclaimed)
 
     def wait(self) -> Outcome:
@@ -111,7 +113,7 @@ class Submission:
         """In a forked child, queue it anew: the thread that was executing it does not exist here."""
         if self._pid == os.getpid():
             return
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._pid, self._lock, self.executor = os.getpid(), threading.Lock(), None
         if self._state == _RUNNING:
             self._state = _QUEUED
             self.idle = threading.Event()
@@ -149,6 +151,7 @@ class Submission:
                 return
             self._state = _RUNNING
             self._thread = threading.get_ident()
+            self.executor = self.executor or seam.executor
             self.idle.clear()
         timer = self._started_timer()
         token = _executing.set(self)

@@ -6,13 +6,13 @@ import copy
 import functools
 import types
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
 from seamless.buffer import Buffer
 from seamless.celltypes import parse
 from seamless.checksum import Checksum
+from seamless.checksum.sha256 import quick
 from seamless.errors import UsageError
 from seamless.session import session
 from seamless.shutdown import ensure_open
@@ -22,6 +22,7 @@ from seamless.transformer.environment import Environment
 from seamless.transformer.identity import transformation_buffer
 from seamless.transformer.outcome import Envelope
 from seamless.transformer.pins import Pin, format_entry, make_pin
+from seamless.transformer.resources import check_resources
 from seamless.transformer.transformation import Transformation
 from seamless.transformer.wrappers import ArgsWrapper, CelltypesWrapper, GlobalsWrapper, ModulesWrapper
 
@@ -177,6 +178,18 @@ class Transformer:
     @local.setter
     def local(self, value: bool | None) -> None:
         self._meta["local"] = value
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What it takes of a Dask worker: `cores` (default 1), and what `dask_resources` of its queue names.
+
+        Not in the identity. Raises ValueError where it is set to something else than amounts above 0.
+        """
+        return dict(self._meta.get("resources", {}))
+
+    @resources.setter
+    def resources(self, value: Mapping[str, Any]) -> None:
+        self.meta = {"resources": check_resources(value) or None}
 
     @property
     def driver(self) -> bool:
@@ -385,7 +398,7 @@ class DirectTransformer(Transformer):
             source = pin.source
             # A large buffer is hashed once for all: it is not the cached call that it slows down.
             small = len(source) < _LARGE
-            hexes.append(sha256(source.content).hexdigest() if small else source.get_checksum().hex())
+            hexes.append(quick[0](source.content).hexdigest() if small else source.get_checksum().hex())
         pieces = self._identity_pieces(tuple(pins), pins)
         text = pieces[0] + "".join([h + p for h, p in zip(hexes, pieces[1:], strict=True)])
         if session.closed:

@@ -8,18 +8,32 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seamless.errors import StoreError
+from seamless.transformer.recording.mode import recording
 
 if TYPE_CHECKING:
     from seamless.buffer import Buffer
     from seamless.cache.access import Buffers
     from seamless.checksum import Checksum
     from seamless.transformer.execution import ExecutionAnswer
+    from seamless.transformer.recording.mode import RecordMode
+    from seamless.transformer.submission import Submission
 
 _MOST = 64
 _BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Left:
+    """An answer that no store has taken, with what it is the answer to. `added`: its buffers, and those of inputs."""
+
+    answer: ExecutionAnswer
+    added: dict[Checksum, Buffer]
+    submission: Submission
+    mode: RecordMode
 
 
 class Unkept:
@@ -27,40 +41,54 @@ class Unkept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._answers: dict[Checksum, tuple[ExecutionAnswer, dict[Checksum, Buffer]]] = {}
+        self._left: dict[Checksum, Left] = {}
+
+    @property
+    def left(self) -> list[Left]:
+        """All of them, the oldest first."""
+        with self._lock:
+            return list(self._left.values())
 
     def take(self, tf: Checksum, buffers: Buffers) -> ExecutionAnswer | None:
         """Return the answer of an earlier execution, with its buffers added; None if there is none."""
         with self._lock:
-            answer, added = self._answers.pop(tf, (None, {}))
-        buffers.added.update(added)
-        return answer
+            left = self._left.pop(tf, None)
+        if left is None:
+            return None
+        buffers.added.update(left.added)
+        return left.answer
 
     @contextlib.contextmanager
-    def unless_kept(self, tf: Checksum, answer: ExecutionAnswer, buffers: Buffers) -> Iterator[None]:
-        """Remember an answer if what is inside raises StoreError, which goes on."""
-        added = dict(buffers.added)
+    def unless_kept(self, submission: Submission, answer: ExecutionAnswer, buffers: Buffers) -> Iterator[None]:
+        """Remember an answer if what is inside raises StoreError, which goes on and tells the output of the step."""
         try:
             yield
-        except StoreError:
+        except StoreError as exc:
+            vars(exc).update(stdout=answer.stdout, stderr=answer.stderr)
+            added = dict(buffers.added)
             if sum(map(len, added.values())) <= _BYTES:
                 with self._lock:
-                    self._answers[tf] = (answer, added)
+                    self._left[submission.tf] = Left(answer, added, submission, recording.mode)
                     self._shrink()
             raise
+
+    def discard(self, tf: Checksum) -> None:
+        """Forget one, if it is there."""
+        with self._lock:
+            self._left.pop(tf, None)
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
-            self._answers.clear()
+            self._left.clear()
 
     def _shrink(self) -> None:
         """Forget the oldest answers."""
-        while len(self._answers) > _MOST or self._size() > _BYTES:
-            del self._answers[next(iter(self._answers))]
+        while len(self._left) > _MOST or self._size() > _BYTES:
+            del self._left[next(iter(self._left))]
 
     def _size(self) -> int:
-        return sum(len(buffer) for _, added in self._answers.values() for buffer in added.values())
+        return sum(len(buffer) for left in self._left.values() for buffer in left.added.values())
 
 
 unkept = Unkept()

@@ -37,6 +37,7 @@ class WorkerPoolExecutor:
         self._workers: WorkerPool | None = None
         self._making = threading.Lock()
         self._closed = False
+        self.ended = False  # by the user, with all steps that were started for it
 
     @property
     def workers(self) -> WorkerPool:
@@ -107,10 +108,11 @@ class _Spawned:
         if shutdown_workers not in session.on_close:
             session.on_close.append(shutdown_workers)
 
-    def stop(self, wait: bool) -> None:
+    def stop(self, wait: bool, *, replaced: bool = False) -> None:
         executor, self.executor = self.executor, None
         if executor is None:
             return
+        executor.ended = not replaced
         seam.reset()
         pool.limit, pool.keen = default_threads(), None
         session.unclosed = None
@@ -155,7 +157,7 @@ def configure(num_workers: int | None) -> None:
         if _spawned.executor is not None and not _spawned.configured:
             return
         if _spawned.executor is not None and _spawned.executor.size != num_workers:
-            _spawned.stop(wait=False)
+            _spawned.stop(wait=False, replaced=True)
         if num_workers is not None and _spawned.executor is None:
             _spawned.start(num_workers, configured=True)
 
@@ -166,8 +168,9 @@ def has_spawned() -> bool:
 
 
 def shutdown_workers(wait: bool = True) -> None:
-    """End the workers, and with them what they are executing; steps are executed in this process from now on.
+    """End the workers; steps that are started from now on are executed in this process.
 
+    Steps that were started before fail: those that the workers are executing, and those that wait for a worker.
     With `wait`, return when all processes have ended.
     """
     with _spawned.lock:

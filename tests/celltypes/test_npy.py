@@ -124,6 +124,32 @@ def test_what_cannot_be_stored_is_a_type_error_that_names_the_way_out(value: obj
         serialize(value, "binary")
 
 
+STRUCT = aligned(("a", "i4"), ("b", "f8"))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ma.array([1, 2, 3], mask=[False, True, False]),
+        np.ma.array(np.ones((2, 2)), mask=True),
+        np.ma.array(np.zeros(2, STRUCT), mask=[(False, False), (False, True)]),
+        np.ma.masked,
+    ],
+)
+def test_what_is_masked_is_not_stored_as_if_it_were_not(array: np.ndarray) -> None:
+    for celltype in ("binary", "mixed"):
+        with pytest.raises(TypeError, match="mask"):
+            serialize(array, celltype)
+    with pytest.raises(TypeError, match="mask"):
+        serialize({"x": [array]}, "mixed")
+
+
+def test_a_masked_array_without_masked_items_is_its_data() -> None:
+    for array in (np.ma.array([1, 2]), np.ma.array([1, 2], mask=False), np.ma.array(np.zeros(2, STRUCT))):
+        assert serialize(array, "mixed") == serialize(array.data, "mixed")
+        assert serialize({"x": array}, "mixed") == serialize({"x": array.data}, "mixed")
+
+
 def test_ragged_lists_are_a_value_error() -> None:
     with pytest.raises(ValueError, match="inhomogeneous"):
         serialize([[1], [1, 2]], "binary")
@@ -136,9 +162,16 @@ def test_bytes_must_be_npy() -> None:
         serialize(b"raw", "binary")
 
 
-def test_json_is_not_read_as_binary() -> None:
+@pytest.mark.parametrize("data", [b"[\n  1\n]\n", b"1", b"null\n", b"\xff\xfe", serialize({"x": b"a"}, "mixed")])
+def test_other_celltypes_are_not_read_as_binary(data: bytes) -> None:
     with pytest.raises(TypeError, match="npy"):
-        parse(b"[\n  1\n]\n", "binary")
+        parse(data, "binary")
+
+
+@pytest.mark.parametrize("data", [b"abc", b"abc\n", b"x = 1", "é".encode(), b"\0"])
+def test_text_that_is_not_json_is_read_as_binary_as_it_is_as_mixed(data: bytes) -> None:
+    value = parse(data, "binary")
+    assert (value.dtype.str, value.shape, value.tobytes()) == (f"|S{len(data)}", (), data)
 
 
 def test_values_are_read_only_views_unless_writable() -> None:

@@ -253,3 +253,22 @@ def test_missing_ipython_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("celltype", ["text", "plain", "mixed", "int", "bytes", "yaml", "python"])
 def test_any_bytes_like_object_is_read(make: type, celltype: str) -> None:
     assert parse(make(b"12"), celltype) == parse(b"12", celltype)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 100_000 + "]" * 100_000, "- " * 100_000, "{a: " * 100_000])
+def test_very_deep_yaml_is_a_value_error_and_no_end_of_the_process(text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply|not valid yaml"):
+        parse(text.encode(), "yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ['!!int ""', "!!float _", "!!bool x", "!!timestamp x", "? [a]", "? {a: 1}", "2020-99-99", "!!binary é"]
+)
+def test_yaml_whose_values_do_not_fit_their_tags_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="not valid yaml"):
+        parse(text.encode(), "yaml")
+
+
+def test_json_of_celltype_mixed_is_yaml_also_with_escaped_surrogates() -> None:
+    data = serialize({"text": "\U0001f600"}, "mixed")
+    assert parse(data, "yaml") == data.decode().rstrip("\n")

@@ -342,3 +342,32 @@ def test_making_a_parser_does_not_load_shutil() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["--oder-than=3"], "'--older-than'"),
+        (["--colour", "rde"], "'red'"),
+        (["show", "--stirct"], "'--strict'"),
+        (["shwo"], "'show'"),
+    ],
+)
+def test_a_typo_is_answered_with_what_was_probably_meant(
+    argv: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = common.make_parser("p", "Do it.")
+    parser.add_argument("--older-than")
+    parser.add_argument("--colour", choices=("red", "blue"))
+    parser.add_subparsers().add_parser("show").add_argument("--strict", action="store_true")
+    with pytest.raises(SystemExit) as info:
+        parser.parse_args(argv)
+    assert info.value.code == 2
+    said = capsys.readouterr().err
+    assert f"(did you mean {meant}?)\nTry 'p --help' for more information.\n" in said
+
+
+def test_a_word_that_resembles_nothing_is_answered_without_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        common.make_parser("p", "Do it.").parse_args(["--xyzzy"])
+    assert "did you mean" not in capsys.readouterr().err

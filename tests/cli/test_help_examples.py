@@ -119,6 +119,7 @@ BEFORE = {
     "seamless-service-resolve": CLUSTER,
     "seamless-service-rm": SERVICES + STOPPED,
     "seamless-service-stop": CLUSTER,
+    "seamless-status": "seamless-run 'grep nothing a.txt'\n",
     "seamless-upload": "mkdir -p /data/buffers\n",
     "seamless-verify": SORTED + NUMBERS,
 }

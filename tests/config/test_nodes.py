@@ -48,6 +48,8 @@ def test_words_are_booleans_as_in_yaml_1_1() -> None:
         ("- a\n---\n- b\n", "/p/seamless.yaml:2:1: YAML: expected a single document"),
         ("- !!python/object/apply:os.system [x]\n", "/p/seamless.yaml:1:3: the tag"),
         ("- !!int x\n", "cannot be read"),
+        ('- !!int ""\n', "/p/seamless.yaml:1:3: '' cannot be read"),
+        ("- !!bool x\n", "'x' cannot be read"),
         ("- !own x\n", "the tag '!own' is not permitted here"),
         ("- &a [*a]\n", "refers to itself"),
         ("- 2024-02-31\n", "/p/seamless.yaml:1:3: '2024-02-31' cannot be read"),

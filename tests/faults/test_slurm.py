@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.t
 pytest.importorskip("dask_jobqueue")
 
 QUICK = ", cores: 1, maximum_jobs: 1, partition: main, extra_dask_config: {distributed.adaptive.interval: 1s}"
-_PATIENCE = 200  # seconds for a program: it may see several jobs begin, and a minute pass in one
+_PATIENCE = 400  # seconds for a program: it may see several jobs begin, and a minute pass in one
+_BEGIN = 150  # seconds until a step is under way in a job: every service begins, and the machine may be busy
 
 # A step that stays in its first job until that ends, and tells in the second one what job it is.
 STEP = """
@@ -61,13 +63,26 @@ def node(place: DaskPlace, state: str) -> None:
     subprocess.run(words, env=place.environment(), capture_output=True, timeout=30, check=state != "resume")
 
 
-def begun(place: DaskPlace, tmp_path: Path, first: str) -> tuple[subprocess.Popen[str], Path]:
-    """Begin a program with the step; return it when the step is under way in its first job."""
-    mark = tmp_path / "mark"
+def started(place: DaskPlace, directory: Path, first: str) -> tuple[subprocess.Popen[str], Path]:
+    """Start a program with the step; return it, and the file in which the step notes its jobs."""
+    mark = directory / "mark"
     program = place.program(STEP.replace("{first}", first).replace("{mark!r}", repr(str(mark))))
-    running = place.start(sys.executable, program)
-    eventually(lambda: running.poll() is not None or mark.exists() and mark.read_text())
-    assert running.poll() is None, running.communicate()
+    return place.start(sys.executable, program), mark
+
+
+def await_step(running: subprocess.Popen[str], mark: Path) -> None:
+    """Return when the step is under way in its first job."""
+    deadline = time.monotonic() + _BEGIN
+    while not (mark.exists() and mark.read_text()):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline, "the step has not begun"
+        time.sleep(0.01)
+
+
+def begun(place: DaskPlace, directory: Path, first: str) -> tuple[subprocess.Popen[str], Path]:
+    """Start a program with the step; return it when the step is under way in its first job."""
+    running, mark = started(place, directory, first)
+    await_step(running, mark)
     return running, mark
 
 
@@ -133,6 +148,7 @@ def test_what_the_kernel_ends_for_its_memory_gets_a_job_with_more(
 # --- time -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)
 def test_a_step_whose_job_comes_to_its_end_gets_a_longer_one_or_one_clear_error(
     place: DaskPlace, tmp_path: Path, slurm: dict[str, str]
 ) -> None:
@@ -142,7 +158,7 @@ def test_a_step_whose_job_comes_to_its_end_gets_a_longer_one_or_one_clear_error(
         for each in (place, other):
             clusters = each.home / ".seamless" / "clusters.yaml"
             clusters.write_text(clusters.read_text().replace("00:20:00", "00:01:00"))
-            under_way.append(begun(each, each.work, "time.sleep(1000)"))
+            under_way.append(started(each, each.work, "time.sleep(1000)"))
         (longer, mark), (hopeless, hopeless_mark) = under_way
         said = ended(hopeless)
         assert "its job has come to its end (walltime 00:01:00)" in said and "allows no longer jobs" in said

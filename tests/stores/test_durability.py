@@ -1,11 +1,13 @@
 """How files become durable: by themselves, or all by one call."""
 
+import errno
 import os
 import re
 
 import pytest
 
 from seamless.checksum import Checksum
+from seamless.errors import StoreError
 from seamless.stores import durability
 from seamless.stores.directory import BufferDirectory
 from seamless.stores.durability import Disk
@@ -86,14 +88,14 @@ def test_nobody_waits_for_much_that_others_have_written(tmp_path, files, calls, 
     assert calls == ["one"] * 10
 
 
-@pytest.mark.parametrize("kind", ["nfs4", "lustre", "zfs", "btrfs", "tmpfs", ""])
+@pytest.mark.parametrize("kind", ["nfs4", "lustre", "overlay", "zfs", "btrfs", "tmpfs", ""])
 def test_other_file_systems_get_a_call_for_each_file(tmp_path, files, calls, kind, monkeypatch):
     monkeypatch.setattr(durability, "file_system_type", lambda path: kind)
     known(tmp_path).sync_files(files)
     assert calls == ["one"] * 10
 
 
-@pytest.mark.parametrize(("release", "usable"), [("5.7.19-generic", False), ("5.8.0", True), ("6.1.0-13-amd64", True)])
+@pytest.mark.parametrize(("release", "usable"), [("5.10.0-28-amd64", False), ("5.16.9", False), ("5.17.0", True), ("6.1.0-13-amd64", True)])
 def test_a_system_that_keeps_errors_to_itself_is_not_relied_on(release, usable, monkeypatch):
     monkeypatch.setattr("platform.release", lambda: release)
     assert (durability._syncfs() is not None) == usable
@@ -101,7 +103,7 @@ def test_a_system_that_keeps_errors_to_itself_is_not_relied_on(release, usable, 
 
 def test_the_call_of_this_system_works(tmp_path):
     syncfs = durability._syncfs()
-    assert syncfs is not None, "Linux from 5.8 on has it"
+    assert syncfs is not None, "Linux from 5.17 on has it"
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
         assert syncfs(fd) == 0
@@ -126,3 +128,45 @@ def test_a_group_of_buffers_is_durable_before_it_is_visible(tmp_path, calls, mon
     directory.put([(Checksum.of(content), content) for content in contents])
     assert calls == ["all", *["name"] * 20, "all"]
     assert all(directory.get(Checksum.of(content)) == content for content in contents)
+
+
+def test_files_on_two_disks_are_made_durable_one_by_one(tmp_path, files, calls):
+    elsewhere = os.open("/dev/shm", os.O_RDONLY)
+    try:
+        assert os.fstat(elsewhere).st_dev != os.fstat(files[0]).st_dev
+        known(tmp_path).sync_files([*files, elsewhere])
+    finally:
+        os.close(elsewhere)
+    assert calls == ["one"] * 11
+
+
+def test_a_directory_that_is_a_link_to_another_disk_is_made_durable_by_itself(tmp_path, calls):
+    paths = [tmp_path / f"{i:02x}" for i in range(10)]
+    for path in paths[1:]:
+        path.mkdir()
+    paths[0].symlink_to("/dev/shm", target_is_directory=True)
+    known(tmp_path).sync_directories([str(path) for path in paths])
+    assert calls == ["one"] * 10
+
+
+def test_a_buffer_whose_name_is_not_on_disk_is_made_durable_by_the_next_writer(tmp_path, monkeypatch):
+    directory = BufferDirectory(tmp_path / "store")
+    content = b"kept\n"
+    subdirectory = tmp_path / "store" / Checksum.of(content).hex()[:2]
+    synced = []
+    real = os.fsync
+
+    def fsync(fd):
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        synced.append(path)
+        if path == str(subdirectory) and synced.count(path) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError, match="Input/output error"):
+        directory.put([(Checksum.of(content), content)])
+    directory.put([(Checksum.of(content), content)])
+    assert synced.count(str(subdirectory)) == 2
+    directory.put([(Checksum.of(content), content)])
+    assert synced.count(str(subdirectory)) == 2

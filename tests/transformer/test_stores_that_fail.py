@@ -140,3 +140,18 @@ def test_a_result_that_cannot_be_computed_again_is_a_cache_miss(store, forget_me
     checksum = Buffer(b"nobody makes this").get_checksum()
     with pytest.raises(CacheMissError):
         checksum.fingertip_sync()
+
+
+def test_what_no_store_would_take_is_known_without_another_execution_once_there_is_one_that_does(tmp_path, store):
+    counter = tmp_path / "counter"
+    step = delayed(steps.counted)
+    session.activate([FullBuffers()], [])
+    first = step(5, str(counter))
+    with pytest.raises(StoreFullError):
+        first.run()
+    runner.keep_unkept()  # there is still no room
+    session.activate([store.buffers], [store.results])
+    runner.keep_unkept()
+    assert store.results.get_result(first.transformation_checksum) is not None
+    assert counter.read_text() == "x"
+    assert runner.unkept.left == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seamless.cli.commandline.interface import Canonical, Interface
-from seamless.cli.commandline.quoting import UnclosedError, unquote
+from seamless.cli.commandline.quoting import NotBashError, unquote
 from seamless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def _match(pattern: list[str], words: list[str]) -> dict[str, str] | None:
             continue
         try:
             value, expands = unquote(word)
-        except UnclosedError:  # a quoted word with a blank in it
+        except NotBashError:  # a quoted word with a blank in it
             return None
         if expands or values.setdefault(expected[1:], value) != value:
             return None

@@ -11,7 +11,8 @@ RESERVED = frozenset(
 )
 NAME_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 NAME = NAME_START | frozenset("0123456789")
-EXPANSION_START = NAME | frozenset("({@*#?$!-")
+EXPANSION_START = NAME | frozenset("@*#?$!-")
+CLOSING = {"(": ")", "{": "}", "[": "]"}
 
 
 def is_safe(text: str) -> bool:
@@ -114,19 +115,23 @@ def unquote(raw: str) -> tuple[str, bool]:
     return "".join(out), expands
 
 
-class UnclosedError(Exception):
-    """A quote or bracket is never closed; `offset` is where it was opened."""
+class NotBashError(Exception):
+    """A text is not valid bash; `offset` is where it stops being that."""
 
-    def __init__(self, offset: int, what: str) -> None:
+    def __init__(self, offset: int, what: str = "") -> None:
         super().__init__(what)
         self.offset = offset
         self.what = what
 
 
+class UnclosedError(NotBashError):
+    """A quote or bracket (`what`) is never closed; `offset` is where it was opened."""
+
+
 def expansion_end(text: str, i: int) -> int:
     """Return the offset behind the expansion that begins at `text[i]` (`$`, a backtick, or `<(`, `>(`).
 
-    Raises UnclosedError.
+    Raises NotBashError.
     """
     if text[i] == "`":
         end = i + 1
@@ -136,20 +141,71 @@ def expansion_end(text: str, i: int) -> int:
             raise UnclosedError(i, "`")
         return end + 1
     following = text[i + 1 : i + 2]
-    if following and following in "({":
-        return bracket_end(text, i + 1)
-    if following and following in NAME_START:
+    if following == "(":
+        end = arithmetic_end(text, i + 1) if text[i] == "$" else None
+        if end is not None:
+            return end
+        # Only the grammar knows which parenthesis closes a substitution: a pattern of `case` has one, too.
+        from seamless.cli.commandline.grammar import substitution
+
+        return substitution(text, i + 2).end
+    if text[i] != "$" or not following:
+        return i + 1
+    if following in "{[":
+        return matching_end(text, i + 1)
+    if following in NAME_START:
         i += 2
         while i < len(text) and text[i] in NAME:
             i += 1
         return i
-    return i + 2 if following and following in EXPANSION_START else i + 1
+    return i + 2 if following in EXPANSION_START else i + 1
+
+
+def arithmetic_end(text: str, i: int) -> int | None:
+    """Return the offset behind the `((...))` that begins at `text[i]`; None if it is none.
+
+    As in bash, two parentheses are arithmetic if the inner one is closed right before the outer one.
+
+    >>> arithmetic_end("((1 + 2) * 3)", 0), arithmetic_end("(((1 + 2) * 3))", 0), arithmetic_end("((a; b) | c)", 0)
+    (None, 15, None)
+    """
+    if not text.startswith("((", i):
+        return None
+    try:
+        end = matching_end(text, i + 1)
+    except NotBashError:
+        return None
+    return end + 1 if text.startswith(")", end) else None
+
+
+def matching_end(text: str, i: int) -> int:
+    """Return the offset behind the bracket that closes `text[i]`; quotes and expansions are skipped.
+
+    A brace is closed by the first one. Raises NotBashError.
+    """
+    opened, opening = i, text[i]
+    closing = CLOSING[opening]
+    depth = 0
+    while i < len(text):
+        c = text[i]
+        if c == "\\":
+            i += 2
+        elif c in "'\"":
+            i = quote_end(text, i)
+        elif c == "`" or (c == "$" and text[i + 1 : i + 2] in ("(", "{")):
+            i = expansion_end(text, i)
+        else:
+            depth += (c == opening and (c != "{" or i == opened)) - (c == closing)
+            i += 1
+            if depth == 0:
+                return i
+    raise UnclosedError(opened, opening)
 
 
 def quote_end(text: str, i: int) -> int:
     """Return the offset behind the quoted text that begins at `text[i]` (a single or double quote).
 
-    Raises UnclosedError.
+    Raises NotBashError.
     """
     end = i + 1
     if text[i] == "'":
@@ -171,48 +227,13 @@ def quote_end(text: str, i: int) -> int:
 
 
 def ansi_c_end(text: str, i: int) -> int:
-    """Return the offset behind the $'...' that begins at `text[i]`. Raises UnclosedError."""
+    """Return the offset behind the $'...' that begins at `text[i]`. Raises NotBashError."""
     end = i + 2
     while end < len(text) and text[end] != "'":
         end += 2 if text[end] == "\\" else 1
     if end >= len(text):
         raise UnclosedError(i, "$'")
     return end + 1
-
-
-def bracket_end(text: str, i: int) -> int:
-    """Return the offset behind the bracket that closes `text[i]`; quotes, expansions and heredocs are skipped.
-
-    Raises UnclosedError.
-    """
-    opened, opening = i, text[i]
-    closing = ")" if opening == "(" else "}"
-    depth = 0
-    arithmetic = text[i : i + 2] == "(("
-    heredocs: list[tuple[str, bool]] = []
-    while i < len(text):
-        c = text[i]
-        if c == "\\":
-            i += 2
-        elif c in "'\"":
-            i = quote_end(text, i)
-        elif c == "`" or (c == "$" and text[i + 1 : i + 2] in ("(", "{")):
-            i = expansion_end(text, i)
-        elif c == "#" and opening == "(" and not arithmetic and text[i - 1] in " \t\n;":
-            end = text.find("\n", i)
-            i = len(text) if end < 0 else end
-        elif opening == "(" and not arithmetic and text.startswith("<<", i) and not text.startswith("<<<", i):
-            delimiter, i = heredoc_delimiter(text, i)
-            heredocs.append(delimiter)
-        elif c == "\n" and heredocs:
-            i = heredocs_end(text, i + 1, heredocs)
-            heredocs = []
-        else:
-            depth += (c == opening) - (c == closing)
-            i += 3 if text.startswith("<<<", i) else 1
-            if depth == 0:
-                return i
-    raise UnclosedError(opened, opening)
 
 
 def heredoc_delimiter(text: str, i: int) -> tuple[tuple[str, bool], int]:

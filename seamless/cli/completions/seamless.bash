@@ -130,7 +130,7 @@ complete -o bashdefault -o default -F _rhl_conda_info rhl-conda-info
 
 _rhl_ensure() {
   _seamless_complete other \
-    '--key --workdir --conda-env --whitelist --image --network-interface --parameters --meta --handshake --start-timeout --on-mismatch --version -h --help' \
+    '--key --workdir --conda-env --whitelist --image --network-interface --parameters --parameters-stdin --meta --handshake --start-timeout --on-mismatch --version -h --help' \
     '' \
     '--workdir' \
     '--key --conda-env --image --network-interface --parameters --meta --handshake --start-timeout --on-mismatch' \
@@ -170,7 +170,7 @@ complete -o bashdefault -o default -F _rhl_inspect rhl-inspect
 
 _rhl_launch_service() {
   _seamless_complete other \
-    '--key --workdir --conda-env --whitelist --network-interface --parameters --meta --version -h --help' \
+    '--key --workdir --conda-env --whitelist --network-interface --parameters --parameters-stdin --meta --version -h --help' \
     '' \
     '--workdir' \
     '--key --conda-env --network-interface --parameters --meta' \
@@ -252,10 +252,10 @@ _seamless() {
   local verb=${COMP_WORDS[1]-} command
   if ((COMP_CWORD == 1)); then
     compopt +o default +o bashdefault 2>/dev/null
-    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper help --help --version' -- "$verb")
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip status explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper help --help --version' -- "$verb")
     return
   elif [[ $verb == help ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper' -- "${COMP_WORDS[COMP_CWORD]}")
+    mapfile -t COMPREPLY < <(compgen -W 'run queue queue-finish run-transformation cancel checksum checksum-file checksum-index upload download resolve fingertip status explain record verify export import gc init config doctor probe service-ps service-logs service-inspect service-resolve service-stop service-rm service-clear hashserver database database-check jobserver dashboard dask-wrapper' -- "${COMP_WORDS[COMP_CWORD]}")
     return
   fi
   command=seamless-$verb
@@ -587,6 +587,16 @@ _seamless_service_stop() {
     '--service=hashserver --service=database --service=jobserver --service=daskserver --service=pure-daskserver --mode=ro --mode=rw'
 }
 complete -o bashdefault -o default -F _seamless_service_stop seamless-service-stop
+
+_seamless_status() {
+  _seamless_complete file \
+    '--steps --failed --since --history --checksums --json --project --stage --directory --database --all -q --quiet --debug --version -h --help' \
+    '' \
+    '--directory --database' \
+    '--since --project --stage' \
+    ''
+}
+complete -o bashdefault -o default -F _seamless_status seamless-status
 
 _seamless_upload() {
   _seamless_complete file \

@@ -12,9 +12,8 @@ from seamless.cli.commandline.quoting import (
     NAME,
     NAME_START,
     SAFE,
-    UnclosedError,
+    NotBashError,
     ansi_c_end,
-    bracket_end,
     expansion_end,
     heredoc_delimiter,
     heredocs_end,
@@ -62,7 +61,7 @@ def rewrite_line(line: str, shell: str, options: Sequence[str], environ: Mapping
         if pieces[-1] == "&":
             pieces, background = pieces[:-1], " &"
         text = "".join(pieces).rstrip(BLANKS) if background else "".join(pieces)
-    except UnclosedError:
+    except NotBashError:
         pass  # bash may know better; then the text is wrapped as it is
     indent = " " if line[:1] in (" ", "\t") else ""
     return indent + wrap(text, options) + background
@@ -74,7 +73,7 @@ def rewrite_line(line: str, shell: str, options: Sequence[str], environ: Mapping
 def tokens(text: str) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) for all of a text. Kinds: word, blank, operator, body (of a here-document), comment.
 
-    Raises UnclosedError.
+    Raises NotBashError.
     """
     i = 0
     heredocs: list[tuple[str, bool]] = []
@@ -90,7 +89,7 @@ def tokens(text: str) -> Iterator[tuple[str, str]]:
             kind, i = "body", heredocs_end(text, i + 1, heredocs)
             heredocs = []
         elif c in "<>" and text[i + 1 : i + 2] == "(":
-            kind, i = "word", word_end(text, bracket_end(text, i + 1))
+            kind, i = "word", word_end(text, expansion_end(text, i))
         elif text.startswith("<<", i) and not text.startswith("<<<", i):
             delimiter, i = heredoc_delimiter(text, i)
             heredocs.append(delimiter)
@@ -102,7 +101,7 @@ def tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def word_end(text: str, i: int) -> int:
-    """Return the offset behind the word that goes on at `text[i]`. Raises UnclosedError."""
+    """Return the offset behind the word that goes on at `text[i]`. Raises NotBashError."""
     while i < len(text) and text[i] not in ENDS_WORD:
         i = _piece_end(text, i)
     return i
@@ -208,7 +207,7 @@ def replaced(text: str, shell: str, environ: Mapping[str, str], known: set[str])
     """Return the pieces of a text, with exported variables replaced and suffixes of sidecars cut.
 
     `known` are names that stay: they get their value in the line or by an option. A last piece `&` is the operator.
-    Raises UnclosedError.
+    Raises NotBashError.
     """
     pieces: list[str] = []
     whole = in_test = False  # the next word stays one word, whatever is in it; between [[ and ]]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from seamless.cli.common import INTERRUPTED, OK, OWN, USAGE, Messages
 from seamless.cli.running.delivery import deliver
 from seamless.cli.running.description import Description
@@ -11,6 +9,7 @@ from seamless.cli.running.inputs import hash_inputs
 from seamless.cli.running.run_state import Run
 from seamless.errors import BufferCorruptionError, CacheMissError, SeamlessError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

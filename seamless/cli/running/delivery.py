@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from seamless.cli.common import OK, OWN
 from seamless.errors import CacheMissError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
     from seamless.cli.running.run_state import Run

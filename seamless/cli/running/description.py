@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from seamless.checksum import Checksum
 from seamless.errors import UsageError
 from seamless.transformer.identity import transformation_buffer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from seamless.cli.commandline.plan import Plan
     from seamless.cli.running.inputs import HashedInput

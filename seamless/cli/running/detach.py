@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from seamless.cli.common import OK, write_stdout
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.cli.running.run_state import Run
 

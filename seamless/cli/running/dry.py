@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from seamless.cli.common import OK, format_size, write_stdout
 from seamless.errors import StoreError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from seamless.cli.running.run_state import Run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from seamless.cli.common import OWN
 from seamless.cli.running.inputs import store_inputs
@@ -12,7 +11,10 @@ from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyErro
 from seamless.transformer.outcome import Envelope, Outcome
 from seamless.transformer.runner import cancel, run_transformation
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from seamless.checksum import Checksum
     from seamless.cli.running.run_state import Run
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from seamless.checksum import Checksum
 from seamless.cli.running.journal import entries
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from seamless.cli.running.run_state import Run
 
 _SHORT = 12  # digits of a checksum in a message

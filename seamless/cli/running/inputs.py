@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from seamless.checksum import Checksum
+from seamless.checksum.sha256 import file_digest
 from seamless.cli.commandline.data import PROMISED
 from seamless.errors import CacheMissError, SeamlessError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -155,13 +156,8 @@ def _hash_raw_directory(entry: Input, size: int | None) -> HashedInput | None:
 
 def raw_checksum(path: str) -> str:
     """Return the checksum of the bytes of a file, whatever its name."""
-    from hashlib import sha256
-
-    digest = sha256()
     with open(path, "rb", buffering=0) as f:
-        while chunk := f.read(_SMALL):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return file_digest(f).hex()
 
 
 # --- into the store -------------------------------------------------------------------------------

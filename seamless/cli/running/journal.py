@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
 
 from seamless.checksum import Checksum
 from seamless.errors import StoreError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from seamless.cli.running.run_state import Run
     from seamless.transformer.outcome import Outcome

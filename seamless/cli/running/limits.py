@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from seamless.cli.common import format_size, is_terminal, parse_size
 from seamless.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 

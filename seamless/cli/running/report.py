@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from seamless.cli.common import write_stdout
 from seamless.errors import SeamlessError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from seamless.cli.running.run_state import Run
 
 _TEXT_LIMIT = 2000  # bytes of a result that is shown as text

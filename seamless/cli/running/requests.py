@@ -10,12 +10,12 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from seamless.errors import SeamlessError
 from seamless.stores.claims import DIRECTORY, FileClaims
 from seamless.transformer.runner import cancel
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

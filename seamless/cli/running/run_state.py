@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from seamless.cli.running.description import Description
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
     from seamless.cli.commandline.plan import Plan

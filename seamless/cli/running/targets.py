@@ -6,13 +6,14 @@ Every file appears under a temporary name and is renamed. Names are relative to 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, SeamlessError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from typing import Any
 
     from seamless.cli.commandline.plan import Target
     from seamless.cli.common import Messages

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from seamless.checksum import Checksum
 from seamless.cli.common import OK, is_terminal
 from seamless.errors import SeamlessError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seamless.cli.running.run_state import Run
     from seamless.cli.running.targets import TargetResult

@@ -22,6 +22,7 @@ from seamless.stores.values import sound_json
 RECENT = 50  # transformations that are listed
 SHOWN = 50  # failures, and running transformations, that are listed
 TITLE = 160  # characters of code
+UNNAMED = "transformer"  # what a step is called that was executed by its checksum
 LONGEST = 1 << 16  # bytes of a definition or of code that are read
 _FRAME = ("#", "@", "mkdir -p RESULT")  # lines of code that do not tell one step from another
 _STALE = 60.0  # seconds after which sizes are counted again
@@ -48,7 +49,7 @@ class View:
             "transformations": self._count(),
             "running": self.running(),
             "recent": self.recent(),
-            "failures": [{**entry, "title": self._failed_title(entry)} for entry in failed[:SHOWN]],
+            "failures": [{**entry, "title": self.failed_title(entry)} for entry in failed[:SHOWN]],
         }
 
     def signature(self) -> tuple[Any, ...]:
@@ -101,8 +102,19 @@ class View:
         """Return the first line of the code of a step that says something; empty if it is not stored."""
         definition = self.definition(step)
         pin = definition.pins.get("code") if definition is not None else None
-        data = read_limited(self._buffers, pin.checksum, LONGEST) if pin is not None and pin.checksum else None
+        return self.code_title(pin.checksum) if pin is not None and pin.checksum else ""
+
+    def code_title(self, code: str) -> str:
+        """Return the first line of a piece of code (hex) that says something; empty if it is not stored."""
+        data = read_limited(self._buffers, code, LONGEST) if code else None
         return title_of(data.decode(errors="replace")) if data is not None else ""
+
+    def failed_title(self, entry: dict[str, Any]) -> str:
+        """Return one line that tells which step an entry of the failures is about."""
+        command = str(entry.get("command") or "")
+        if command not in ("", UNNAMED) and entry.get("exit_status"):
+            return title_of(command)
+        return self.title(entry["tf_checksum"]) or command
 
     def _recent(self, step: str, result: str, metadata: str | None) -> dict[str, Any]:
         record = sound_json(metadata, dict, "meta_data.metadata") or {} if metadata else {}
@@ -123,12 +135,6 @@ class View:
             return os.stat(Layout(self.place.buffers, create=False).base(result)).st_mtime
         except OSError:
             return None
-
-    def _failed_title(self, entry: dict[str, Any]) -> str:
-        command = str(entry.get("command") or "")
-        return (
-            title_of(command) if command and entry.get("exit_status") else self.title(entry["tf_checksum"]) or command
-        )
 
     def _count(self) -> int:
         with connect(self.place) as database:

@@ -19,6 +19,8 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 _TYPES = re.compile(
     r"ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 )
+# Python looks for its library beside the program that this names, isolated or not; sshd may accept it from clients.
+_WITHOUT = ("/usr/bin/env", "-u", "PYTHONEXECUTABLE")
 _SHORTEST_RSA = 2048 // 8
 
 
@@ -34,7 +36,7 @@ def authorized_line(key_file: str, arguments: Sequence[str], *, tunnels: bool = 
 
     `bind`: the address on which services listen; empty is the loopback interface.
     """
-    command = shlex.join([*_guard(), *arguments])
+    command = shlex.join([*_WITHOUT, *_guard(), *arguments])
     if not command.isprintable():
         raise BadSetting("the path of the guard or of its files has control characters")
     quoted = command.replace('"', '\\"')

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from seamless.launcher.grammar import HELPERS, MAX_LENGTH, GrammarError, Invocation, parse, wants_help, wants_version
 from seamless.launcher.guard.paths import PathPolicy
@@ -24,10 +25,11 @@ _CHANGING = frozenset(
 
 
 class Decision(NamedTuple):
-    """What is to be executed: the name of the helper, then its arguments."""
+    """What is to be executed: the name of the helper, then its arguments. `data`: its standard input."""
 
     helper: str
     arguments: tuple[str, ...]
+    data: bytes = b""
 
 
 def split_command(command: bytes) -> list[str]:
@@ -54,8 +56,13 @@ def split_command(command: bytes) -> list[str]:
     return words
 
 
-def decide(words: Sequence[str], settings: Settings, text: str = "") -> Decision:
-    """Return what to execute for these words; `text` is what they came from. Raises Rejected."""
+def decide(
+    words: Sequence[str], settings: Settings, text: str = "", *, parameters: Callable[[], Mapping[str, Any]] = dict
+) -> Decision:
+    """Return what to execute for these words; `text` is what they came from. Raises Rejected.
+
+    `parameters`: reads those of a service from standard input, if that is where they are.
+    """
     helper, arguments = words[0], words[1:]
     if helper not in HELPERS or helper not in settings.helpers:
         raise Rejected(f"command not in whitelist: {(text or shlex.join(words)).strip()[:120]!r}")
@@ -69,13 +76,18 @@ def decide(words: Sequence[str], settings: Settings, text: str = "") -> Decision
         return Decision(helper, ("--version",))
     try:
         call = parse(helper, arguments)
+        if "parameters-stdin" in call.options:
+            call = call.replaced(parameters=json.dumps(parameters()), parameters_stdin=None)
     except GrammarError as exc:
         raise Rejected(exc.complaint(helper)) from exc
     call, guarded = _judged(call, settings)
+    data = str(call.options.get("parameters", ""))
+    if data:  # no other user of this machine is to see them
+        call = call.replaced(parameters=None, parameters_stdin=True)
     again = call.argv()
     if parse(helper, again[1:]) != call:
         raise Rejected("the command has no unambiguous form")
-    return Decision(helper, (OPTION, guarded.text(), *again[1:]))
+    return Decision(helper, (OPTION, guarded.text(), *again[1:]), data.encode())
 
 
 def _judged(call: Invocation, settings: Settings) -> tuple[Invocation, Guarded]:

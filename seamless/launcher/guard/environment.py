@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
 _LOCALE = re.compile(r"[A-Za-z0-9_.@-]{1,64}")  # no slash: a locale can be a path
-_ZONE = re.compile(r"(?!.*\.\.)[A-Za-z0-9_+:/,.<>-]{1,64}")
+_ZONE = re.compile(r"(?!.*\.\.)(?!:?/)[A-Za-z0-9_+:/,.<>-]{1,64}")  # no path of a file that is not a zone
 _KEPT = {
     "HOME": _TEXT,
     "USER": _TEXT,

@@ -40,6 +40,8 @@ def judge_launch(call: Invocation, settings: Settings) -> tuple[Invocation, Guar
         service = _data(service, kind, workdir, policy)
     if "image" in call.options:
         call = call.replaced(image=_image(str(call.options["image"]), policy, settings))
+        if "parameters" in call.options:
+            call = call.replaced(parameters=_parameters(str(call.options["parameters"]), policy))
     call, service = _addresses(call, service, bind=settings.bind)
     call = call.replaced(workdir=workdir.path)._replace(service=tuple(service.argv()))
     return call, Guarded(paths=(workdir,), max_services=settings.max_services)
@@ -140,6 +142,18 @@ def _image(text: str, policy: PathPolicy, settings: Settings) -> str:
         if not _IMAGE_VARIABLES.fullmatch(name) or not str(value).isprintable():
             raise Rejected(f"--image: variable {name[:120]!r} is not allowed here")
     return json.dumps(image, sort_keys=True)
+
+
+def _parameters(text: str, policy: PathPolicy) -> str:
+    """Return the parameters of a service in an image, where the directories of buffers in them are bound."""
+    parameters: dict[str, Any] = json.loads(text)
+    buffers = parameters.get("buffer")
+    for entry in buffers if isinstance(buffers, list) else ():
+        directory = entry.get("remote_directory") if isinstance(entry, dict) else None
+        if isinstance(directory, str):
+            there = os.path.isdir(expand_home(directory))
+            entry["remote_directory"] = (policy.to_list(directory) if there else policy.general(directory)).path
+    return json.dumps(parameters)
 
 
 def _list(image: dict[str, Any], name: str) -> list[str]:

@@ -13,6 +13,7 @@ from seamless.launcher.guard.deciding import Decision, decide, split_command
 from seamless.launcher.guard.manual import build_parser, help_text
 from seamless.launcher.guard.refusals import BadSetting, Rejected
 from seamless.launcher.guard.settings import Settings, parse_settings
+from seamless.launcher.standard_input import given_as_input, read_parameters
 from seamless.version import __version__
 
 MODULE = "seamless.launcher.guard.main"
@@ -54,15 +55,15 @@ def main(arguments: Sequence[str] | None = None, *, execute: Execute | None = No
     if not command:
         sys.stderr.write(help_text())
         return _FAILURE
-    return _guard(command, settings, execute or _execute)
+    return _guard(command, settings, execute)
 
 
-def _guard(command: bytes, settings: Settings, execute: Execute) -> int:
+def _guard(command: bytes, settings: Settings, execute: Execute | None) -> int:
     """Judge one command and become its helper; return only if it is refused."""
     words = [command.decode("utf-8", "backslashreplace")[:200]]
     try:
         words = split_command(command)
-        decision = decide(words, settings, command.decode())
+        decision = decide(words, settings, command.decode(), parameters=read_parameters)
     except Rejected as exc:
         return _refuse(f"rejected: {exc}", words)
     except (SeamlessError, OSError, ValueError, RecursionError) as exc:
@@ -71,7 +72,9 @@ def _guard(command: bytes, settings: Settings, execute: Execute) -> int:
     clean = environment.clean_environment(os.environ)
     try:
         os.chdir(clean.get("HOME", "/"))
-        execute(helper_argv(decision), clean)
+        if execute is None:
+            _take_input(decision.data)
+        (execute or _execute)(helper_argv(decision), clean)
     except OSError as exc:
         return _refuse(f"configuration error: cannot start {decision.helper}: {exc.strerror}", words)
     return 0
@@ -82,10 +85,13 @@ def helper_argv(decision: Decision) -> list[str]:
     return environment.program(HELPERS_MODULE, (decision.helper, *decision.arguments))
 
 
+def _take_input(data: bytes) -> None:
+    """Leave the helper nothing to read but `data`."""
+    os.dup2(given_as_input(data) if data else os.open(os.devnull, os.O_RDONLY), 0)
+
+
 def _execute(argv: Sequence[str], clean: Mapping[str, str]) -> None:
-    """Become another program, without an input."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    """Become another program."""
     sys.stdout.flush()
     os.execve(argv[0], [word.encode() for word in argv], dict(clean))
 

@@ -16,6 +16,7 @@ from seamless.launcher.configuration import Configuration
 from seamless.launcher.errors import ConfigurationRefused
 from seamless.launcher.helpers.frame import Call
 from seamless.launcher.services import known_services
+from seamless.launcher.standard_input import read_parameters
 from seamless.launcher.starting import Terms
 
 
@@ -39,7 +40,7 @@ def configuration(call: Call) -> Configuration:
         "workdir": options["workdir"],
         "command": shlex.join(call.service),
         "conda": options.get("conda-env"),
-        "file_parameters": json_object(options, "parameters"),
+        "file_parameters": _parameters(options),
         "meta": json_object(options, "meta"),
         "image": json_object(options, "image"),
         "handshake": json_value(options, "handshake"),
@@ -48,6 +49,11 @@ def configuration(call: Call) -> Configuration:
         if name in options:
             mapping[field] = options[name]
     return GivenService.from_mapping(mapping).replaced(words=call.service)
+
+
+def _parameters(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the object of --parameters, or that of standard input."""
+    return read_parameters() if "parameters-stdin" in options else json_object(options, "parameters")
 
 
 def terms(call: Call) -> Terms:

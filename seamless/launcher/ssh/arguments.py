@@ -17,18 +17,26 @@ def remote_state_path(key: str) -> str:
 
 
 def ensure_words(config: Configuration, on_mismatch: str) -> list[str]:
-    """Return the words of `rhl-ensure`. Raises ConfigurationRefused."""
-    more = {
+    """Return the words of `rhl-ensure`, which reads `ensure_data` if that is not None. Raises ConfigurationRefused."""
+    options = _common(config)
+    parameters = ["--parameters-stdin"] if options.pop("--parameters") is not None else []
+    options |= {
         "--image": _json(config.image),
         "--handshake": _json(_handshake_value(config.handshake)),
         "--start-timeout": f"{config.start_timeout:g}",
         "--on-mismatch": on_mismatch,
     }
-    return ["rhl-ensure", *_given(_common(config) | more), "--", *_service(config)]
+    return ["rhl-ensure", *_given(options), *parameters, "--", *_service(config)]
+
+
+def ensure_data(config: Configuration) -> bytes | None:
+    """Return the parameters of the service. They can be secret, and every user of a machine sees command lines."""
+    parameters = _json(config.file_parameters)
+    return None if parameters is None else parameters.encode()
 
 
 def launch_words(config: Configuration) -> list[str]:
-    """Return the words of `rhl-launch-service`. Raises ConfigurationRefused."""
+    """Return the words of `rhl-launch-service`, as an older launcher knows it. Raises ConfigurationRefused."""
     return ["rhl-launch-service", *_given(_common(config)), "--", *_service(config)]
 
 

@@ -21,7 +21,7 @@ from seamless.launcher.errors import (
 )
 from seamless.launcher.executor import Ensured
 from seamless.launcher.observers import Observer, Phase
-from seamless.launcher.ssh.arguments import differences, ensure_words, json_object
+from seamless.launcher.ssh.arguments import differences, ensure_data, ensure_words, json_object
 from seamless.launcher.ssh.connection import Completed, SSHConnection
 from seamless.launcher.ssh.reach import WARM_SECONDS, ask, described_state
 from seamless.launcher.statefile import State, check_running, read_state_or_none
@@ -157,7 +157,8 @@ class _Ensuring:
 
     def _call(self, words: Sequence[str]) -> Completed:
         seconds = self.config.start_timeout + _MORE_SECONDS
-        return self.executor.connection.helper(words, timeout=seconds, on_line=self._line)
+        data = ensure_data(self.config)
+        return self.executor.connection.helper(words, timeout=seconds, data=data, on_line=self._line)
 
     def _line(self, line: str) -> None:
         message = json_object(line)

@@ -21,7 +21,7 @@ _BRING_SECONDS = 60.0
 # Runs under any Python 3 of the other machine: finds one that is new enough, then becomes the helper.
 _STARTER = """
 import hashlib, os, sys
-mode, digest, words = sys.argv[1], sys.argv[2], sys.argv[3:]
+mode, digest, size, words = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 def which(name):
     for directory in os.environ.get("PATH", os.defpath).split(":"):
         path = os.path.join(directory, name)
@@ -41,7 +41,12 @@ path = os.path.join(base, "bin", "launcher-%s.pyz" % digest[:16])
 def is_good(data):
     return hashlib.sha256(data).hexdigest() == digest
 if mode == "bring":
-    data = sys.stdin.buffer.read()
+    data = b""
+    while len(data) < size:  # what follows is for the helper
+        piece = os.read(0, size - len(data))
+        if not piece:
+            break
+        data += piece
     if not is_good(data):
         sys.exit(116)
     os.umask(0o077)
@@ -50,7 +55,6 @@ if mode == "bring":
     with open(partial, "wb") as f:
         f.write(data)
     os.rename(partial, path)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 else:
     try:
         with open(path, "rb") as f:
@@ -77,24 +81,29 @@ def run_helper(
             missing = exc
     else:
         missing = HelperMissing(f"{connection.host} has no command {words[0]}", host=connection.host)
-    done = _run_carried(connection, words, missing, timeout, on_line)
+    done = _run_carried(connection, words, missing, timeout, data or b"", on_line)
     connection.carries = True
     return done
 
 
 def _run_carried(
-    connection: SSHConnection, words: Sequence[str], missing: HelperMissing, timeout: float, on_line: OnLine | None
+    connection: SSHConnection,
+    words: Sequence[str],
+    missing: HelperMissing,
+    timeout: float,
+    data: bytes,
+    on_line: OnLine | None,
 ) -> Completed:
     from seamless.launcher.single_file import build
 
     content = build()
     starter = ["python3", "-c", _STARTER]
-    digest = hashlib.sha256(content).hexdigest()
+    told = [hashlib.sha256(content).hexdigest(), str(len(content)), *words]
     try:
-        done = connection.run([*starter, "run", digest, *words], timeout=timeout, on_line=on_line)
+        done = connection.run([*starter, "run", *told], timeout=timeout, data=data, on_line=on_line)
         if done.status == _NOT_THERE:
             done = connection.run(
-                [*starter, "bring", digest, *words], timeout=timeout + _BRING_SECONDS, data=content, on_line=on_line
+                [*starter, "bring", *told], timeout=timeout + _BRING_SECONDS, data=content + data, on_line=on_line
             )
     except HelperMissing as exc:
         raise _without_python(missing, "there is no python3 either") from exc

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-PLACE = "S"  # the resource of which a step takes one
+PLACE = "S"  # the resource of which every step takes some
 
 
 def rebalance(scheduler: Any) -> int:
@@ -16,21 +17,31 @@ def rebalance(scheduler: Any) -> int:
     if stealing is None:
         return 0
     moved = 0
-    steps = {worker: _steps(worker) for worker in scheduler.workers.values()}
-    room = {w: int(w.resources.get(PLACE, 0)) - len(found) for w, found in steps.items() if w.status.name == "running"}
-    for victim, tasks in steps.items():
-        surplus = len(tasks) - int(victim.resources.get(PLACE, 0))
-        waiting = [task for task in tasks if task not in victim.executing]  # as of its last heartbeat
-        for task in sorted(waiting, key=lambda each: each.priority or (), reverse=True)[: max(0, surplus)]:
-            thief = max(room, key=lambda worker: room[worker], default=None)
-            if thief is None or room[thief] < 1:
-                return moved
-            if task in stealing.in_flight or _is_bound(task):
+    room = {worker: _room(worker) for worker in scheduler.workers.values()}
+    thieves = [worker for worker in room if worker.status.name == "running" and room[worker][PLACE] > 0]
+    for victim in room if thieves else ():
+        waiting = [task for task in _steps(victim) if task not in victim.executing]  # as of its last heartbeat
+        for task in sorted(waiting, key=lambda each: each.priority or (), reverse=True):
+            wanted = task.resource_restrictions
+            if task in stealing.in_flight or _is_bound(task) or not any(room[victim][name] < 0 for name in wanted):
                 continue
+            able = [worker for worker in thieves if all(room[worker][name] >= n for name, n in wanted.items())]
+            if not able:
+                continue
+            thief = max(able, key=lambda worker: room[worker][PLACE])
             stealing.move_task_request(task, victim, thief)
-            room[thief] -= 1
+            room[thief].subtract(wanted)
+            room[victim].update(wanted)
             moved += 1
     return moved
+
+
+def _room(worker: Any) -> Counter[str]:
+    """Return what a worker has, less what all of its steps take, begun or not: below 0 where some have to wait."""
+    room = Counter(worker.resources)
+    for task in _steps(worker):
+        room.subtract(task.resource_restrictions)
+    return room
 
 
 def _steps(worker: Any) -> list[Any]:

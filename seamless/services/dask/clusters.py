@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ def make_cluster(cluster_string: str, parameters: Parameters, place: Place) -> A
         cluster = symbol
     elif isinstance(symbol, type) and issubclass(symbol, LocalCluster):
         arguments = local_arguments(parameters, host=place.host, port=place.port, dashboard_port=place.dashboard_port)
+        arguments["local_directory"] = private_directory(parameters.tmpdir)
         cluster = symbol(**arguments, **({} if place.security is None else {"security": place.security}))
     elif isinstance(symbol, type) and issubclass(symbol, Cluster):
         more = {} if place.security is None or not _is_queue(symbol) else {"security": place.security}
@@ -116,6 +118,21 @@ def make_cluster(cluster_string: str, parameters: Parameters, place: Place) -> A
     if not hasattr(getattr(cluster, "scheduler", None), "tasks"):
         raise UsageError(f"{cluster_string}: the scheduler of this cluster is not in the process that makes it")
     return cluster
+
+
+def private_directory(parent: str) -> str:
+    """Return a directory in `parent` that is of this user alone, for Dask imports from the one of its worker."""
+    path = os.path.join(parent, f"seamless-dask-{os.getuid()}")
+    os.makedirs(parent, exist_ok=True)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            import tempfile
+
+            return tempfile.mkdtemp(prefix=f"{path}-")  # somebody else has been here before
+    return path
 
 
 def _symbol(cluster_string: str) -> Any:

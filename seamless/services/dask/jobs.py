@@ -49,6 +49,7 @@ class Jobs:
         self._queried = float("-inf")
         self._limits: Limits | None = None
         self._seen: dict[Any, float] = {}  # names of jobs that have had a worker, and since when
+        self._lived: dict[Any, float] = {}  # and for how many seconds, at the last look
         self._begun: dict[Any, Parameters] = {}  # by job, with what it was begun
         self._executing: dict[Any, dict[str, float]] = {}  # by job, what it was executing at the last look
         self._leaving: dict[Any, float] = {}  # jobs that begin nothing more, and since when
@@ -61,7 +62,8 @@ class Jobs:
         """Look at the jobs, and begin, replace or end some."""
         present = self._present(snapshot)
         for name in present:
-            if self._now() - self._seen.setdefault(name, self._now()) >= _SETTLED_SECONDS:
+            self._lived[name] = self._now() - self._seen.setdefault(name, self._now())
+            if self._lived[name] >= _SETTLED_SECONDS:
                 self._barren = 0
         self._executing |= self._executed(snapshot)
         self._remove_ended(present)
@@ -192,7 +194,7 @@ class Jobs:
     def _draw(self, lack: Lack, executing: Mapping[str, float], name: Any) -> Mapping[str, str]:
         """Give the next jobs more, as far as that is possible; return the steps for which no job is large enough."""
         found = self._lacking.consequence(
-            lack, executing, self._begun_with(name), self.parameters, self._queue_limits()
+            lack, executing, self._begun_with(name), self.parameters, self._queue_limits(), self._lived.get(name)
         )
         if found.text:
             self._say(found.text)
@@ -242,7 +244,7 @@ class Jobs:
         return found
 
     def _forget(self, name: Any) -> None:
-        for known in (self._executing, self._begun, self._leaving):
+        for known in (self._executing, self._begun, self._leaving, self._seen, self._lived):
             known.pop(name, None)
         self._cluster.worker_spec.pop(name, None)
 

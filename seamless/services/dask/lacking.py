@@ -37,13 +37,19 @@ class Lacking:
         self._jobs: Counter[tuple[Lack, str]] = Counter()
 
     def consequence(
-        self, lack: Lack, executing: Mapping[str, float], job: Parameters, now: Parameters, limits: Limits
+        self,
+        lack: Lack,
+        executing: Mapping[str, float],
+        job: Parameters,
+        now: Parameters,
+        limits: Limits,
+        lived: float | None = None,
     ) -> Consequence:
         """Return what follows from the end of a job with the parameters `job`; those of the next ones are `now`.
 
-        `executing`: the steps in it, and for how many seconds.
+        `executing`: the steps in it, and for how many seconds. `lived`: for how many seconds it had a worker.
         """
-        guilty = self._guilty(lack, executing, job)
+        guilty = self._guilty(lack, executing, job, lived)
         if lack == "walltime" and not guilty:
             return Consequence(now)  # it has lived its life; the steps in it fit into another one
         changed, text = next_limits(job, lack, limits)
@@ -57,13 +63,15 @@ class Lacking:
         more = {"memory": changed.memory} if lack == "memory" else {"walltime": changed.walltime}
         return Consequence(now.with_limits(**more), text, late)
 
-    def _guilty(self, lack: Lack, executing: Mapping[str, float], job: Parameters) -> list[str]:
+    def _guilty(self, lack: Lack, executing: Mapping[str, float], job: Parameters, lived: float | None) -> list[str]:
         """Return the steps that the job was too small for, as far as one can tell; count this job for all of them."""
         self._count(lack, executing)
         again = {key for key in executing if self._jobs[lack, key] > 1}
         if lack == "memory":
             return sorted(executing if len(executing) == 1 else again)
         life = job.lifetime or (walltime_in_seconds(job.walltime) if job.walltime is not None else None)
+        if life is not None and lived is not None:
+            life = min(life, lived)  # its worker has come late: the next one may do so, too
         long = {key for key, spent in executing.items() if life is not None and spent > _MOST_OF_LIFE * life}
         return sorted(long | again)
 

@@ -16,6 +16,7 @@ _OUTPUT = {
     "slurm": ("#SBATCH --output={log}-%j.out", "#SBATCH --error={log}-%j.err"),
     "oar": ("#OAR --stdout={log}-%jobid%.out", "#OAR --stderr={log}-%jobid%.err"),
 }
+_SCRATCH = "SEAMLESS_DASK_SCRATCH"
 LOST_WORKER = "2s"  # after which a worker of this machine that has ended may be replaced
 
 
@@ -78,7 +79,21 @@ def prologue(
     lines += parameters.job_script_prologue
     if system == "oar" and environment.get("CONDA_PREFIX"):
         lines += [f"export {name}={shlex.quote(environment.get(name, ''))}" for name in ("CONDA_PREFIX", "PATH")]
-    return in_images([*lines, *exports(parameters, system)], parameters.image)
+    return in_images([*lines, *_places(parameters.tmpdir), *exports(parameters, system)], parameters.image)
+
+
+def _places(tmpdir: str) -> list[str]:
+    """Return the lines that lead a worker to where no other user of its machine puts files in its way.
+
+    Python imports from the current directory, Dask from the one of its worker.
+    """
+    return [
+        "cd /",
+        f"{_SCRATCH}={shlex.quote(tmpdir)}/seamless-dask-$(id -u)",
+        f'mkdir -p -m 700 "${_SCRATCH}"',
+        f'[ -d "${_SCRATCH}" ] && [ ! -L "${_SCRATCH}" ] && [ -O "${_SCRATCH}" ] && chmod 700 "${_SCRATCH}" ||'
+        f' {_SCRATCH}=$(mktemp -d "${_SCRATCH}-XXXXXXXX") || exit',
+    ]
 
 
 def in_images(lines: list[str], image: Mapping[str, Any] | None) -> list[str]:
@@ -112,7 +127,7 @@ def directives(parameters: Parameters, system: str) -> list[str]:
 
 def worker_words(parameters: Parameters, system: str) -> list[str]:
     """Return the arguments of a Dask worker beside those that dask-jobqueue gives it."""
-    words = ["--nthreads", str(parameters.threads)]
+    words = ["--nthreads", str(parameters.threads), "--local-directory", f'"${_SCRATCH}"']
     if parameters.internal_ports is not None:
         ports = "{}:{}".format(*parameters.internal_ports)
         words += [f"--worker-port={ports}", f"--nanny-port={ports}"]

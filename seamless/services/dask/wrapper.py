@@ -60,7 +60,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until the end; return the exit status 0. Every failure to start becomes `failed` in the status file."""
-    status = StatusFile(options.status_file)
+    status = StatusFile(os.path.abspath(options.status_file))
+    _leave_public_directory()
     status.read()
     try:
         return Wrapper(options, status).serve()
@@ -68,6 +69,13 @@ def run(options: Options) -> int:
         if not status.is_running:
             status.failed(str(exc) or type(exc).__name__)
         raise
+
+
+def _leave_public_directory() -> None:
+    """Go to / if others could put files here: the processes of workers, and batch jobs, import what is there."""
+    here = os.stat(".")
+    if here.st_mode & 0o022 or here.st_uid not in (0, os.getuid()):
+        os.chdir("/")
 
 
 class Wrapper:

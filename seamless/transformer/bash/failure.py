@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from seamless.errors import SeamlessStreamTransformationError
 from seamless.transformer.outcome import Usage
+from seamless.transformer.workers.oom import MEANING, used_up_to
 
+KILLED = 137  # the exit status after SIGKILL
 _TAIL_LINES = 20
 _TAIL_CHARACTERS = 8000
 _COMMAND_CHARACTERS = 4000
@@ -78,7 +80,7 @@ def exit_advice(status: int, stderr: bytes) -> str:
         )
     if status == 126:
         return "A file was found but could not be executed: mark it with 'chmod +x', or give it to its interpreter."
-    if status == 137:
+    if status == KILLED:
         return (
             "Something killed the process with SIGKILL: most often the machine or the memory limit ran out of memory."
         )
@@ -88,6 +90,14 @@ def exit_advice(status: int, stderr: bytes) -> str:
             "failure. Append '|| true' to a command that may fail."
         )
     return ""
+
+
+def starved_advice(peak_bytes: int | None) -> str:
+    """Return what to do if the system has ended a process of the command for want of memory."""
+    return (
+        f"{MEANING}{used_up_to(peak_bytes)}\n"
+        "Have the command take less at once, or execute fewer steps side by side, or where there is more memory."
+    )
 
 
 def _signal_name(status: int) -> str:

@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING, Any
 from seamless.celltypes import parse
 from seamless.checksum import Checksum
 from seamless.transformer.bash.access import BufferAccess
-from seamless.transformer.bash.failure import BashFailure, ResultProblem, exit_advice, exit_reason, failure_text
+from seamless.transformer.bash.failure import (
+    KILLED,
+    BashFailure,
+    ResultProblem,
+    exit_advice,
+    exit_reason,
+    failure_text,
+    starved_advice,
+)
 from seamless.transformer.bash.pins import PinPlan, plan_pins, write_pins
 from seamless.transformer.bash.process import Finished, StartError, run_process
 from seamless.transformer.bash.result import collect_result
 from seamless.transformer.bash.script import SCRIPT_NAME, Surroundings, check_environment, script_text
 from seamless.transformer.bash.workspace import Workspace, write_script
 from seamless.transformer.outcome import Envelope, OutputHandler, Usage
+from seamless.transformer.workers.oom import out_of_memory
 
 if TYPE_CHECKING:
     import threading
@@ -66,6 +75,7 @@ def run_bash(
     plan = plan_pins(transformation, envelope.pins, buffers)
     with _workspace(command) as workspace:
         script = _prepare(workspace, plan, code, surroundings, command, buffers)
+        begun = out_of_memory.begin()
         try:
             done = run_process(
                 _command(script, workspace.directory, surroundings),
@@ -78,7 +88,7 @@ def run_bash(
         except StartError as exc:
             raise BashFailure(failure_text(str(exc), "", command)) from exc
         if done.stopped or done.exit_status:
-            raise _command_failure(done, command, envelope.timeout, _written(workspace))
+            raise _command_failure(done, command, envelope.timeout, _written(workspace), begun)
         result = _collect(workspace, transformation["__output__"][1], done, command, buffers)
     return BashResult(result, done.stdout, done.stderr, done.usage)
 
@@ -186,7 +196,7 @@ def _written(workspace: Workspace) -> bytes:
         return b""  # there is none, or it is a directory
 
 
-def _command_failure(done: Finished, command: str, timeout: float | None, written: bytes) -> BashFailure:
+def _command_failure(done: Finished, command: str, timeout: float | None, written: bytes, begun: float) -> BashFailure:
     """Return the error for a command that was stopped or gave a non-zero status."""
     status = done.exit_status
     if done.stopped == "canceled":
@@ -197,6 +207,8 @@ def _command_failure(done: Finished, command: str, timeout: float | None, writte
         advice = "Give the step a longer timeout, or less to do."
     else:
         reason, advice = exit_reason(status), exit_advice(status, done.stderr)
+        if status == KILLED and out_of_memory.noticed(begun):
+            advice = starved_advice(done.usage.memory_peak_bytes)
     return _failure(done, reason, advice, command, exit_status=status, written=written)
 
 

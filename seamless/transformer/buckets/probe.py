@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 SCHEMA_VERSION = 1
+_SHARED = frozenset(("environment", "queue"))  # kinds of buckets that several machines have in common
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,23 @@ def _walk(environment: Mapping[str, Any] | None, checksum_of: Callable[[_Kind], 
 
 
 def refresh(
-    buffers: BufferStore, results: Probes, environment: Mapping[str, Any] | None, *, force: bool = False
+    buffers: BufferStore,
+    results: Probes,
+    environment: Mapping[str, Any] | None,
+    *,
+    force: bool = False,
+    shared_is_new: bool = False,
 ) -> list[Probe]:
     """Make the buckets of this machine and of this process anew if they are stale, or with `force` in any case.
 
-    `environment`: what the steps ask for, in low-level form. Raises StoreError, UnavailableError.
+    `environment`: what the steps ask for, in low-level form. `shared_is_new`: another machine has just made those
+    that do not belong to one: they are made anew only if they are stale. Raises StoreError, UnavailableError.
     """
     found: list[Probe] = []
 
     def checksum_of(wanted: _Kind) -> str:
-        found.append(_refreshed(wanted, buffers, results, force))
+        forced = force and not (shared_is_new and wanted.kind in _SHARED)
+        found.append(_refreshed(wanted, buffers, results, forced))
         return found[-1].checksum
 
     _walk(environment, checksum_of)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from seamless.util.yaml_safety import CONSTRUCTION_ERRORS, fast_loader, is_too_deep
+
 
 class Mapping(dict[Any, Any]):
     """A mapping of the text: the line it begins on, and that of each key."""
@@ -33,10 +35,12 @@ def line_of(container: Any, key: Any = None) -> int | None:
 
 
 def read_text(text: str) -> Any:
-    """Return what the YAML text says. Raises yaml.MarkedYAMLError, which has the place, also for a repeated key."""
+    """Return what the YAML text says. Raises yaml.YAMLError, which often has the place, also for a repeated key."""
     import yaml
 
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = fast_loader()
+    if is_too_deep(text, base):
+        raise yaml.YAMLError("it is nested too deeply")
 
     class Loader(base):  # type: ignore[misc]
         """Safe YAML whose containers know their lines."""
@@ -68,4 +72,7 @@ def read_text(text: str) -> Any:
 
     Loader.add_constructor("tag:yaml.org,2002:map", Loader.construct_mapping_with_lines)
     Loader.add_constructor("tag:yaml.org,2002:seq", Loader.construct_sequence_with_lines)
-    return yaml.load(text, Loader=Loader)
+    try:
+        return yaml.load(text, Loader=Loader)
+    except CONSTRUCTION_ERRORS as exc:
+        raise yaml.YAMLError(f"a value does not fit its tag, or is no key: {exc}") from exc

@@ -125,7 +125,7 @@ class CompiledTransformer(Transformer):
         self._compilation = check_compilation(value)
 
     @property
-    def resources(self) -> dict[str, int]:
+    def resources(self) -> dict[str, Any]:
         """What a call may use: `cores`, as many threads has OpenMP (default: all processors). Not in the identity."""
         return dict(self._meta.get("resources", {}))
 

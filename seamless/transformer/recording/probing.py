@@ -25,6 +25,7 @@ def probe(envelope: Envelope) -> Buffer:
     if not results or not stores:
         raise RecordBucketError("probes need a database and a hashserver that can be written to")
     wanted = envelope.pins[PROBE]
-    force = bool(wanted.get("force")) if isinstance(wanted, Mapping) else False
-    found = [refresh(buffers, results[0], envelope.env, force=force) for buffers in stores]
+    options = wanted if isinstance(wanted, Mapping) else {}
+    force, shared_is_new = bool(options.get("force")), bool(options.get("shared_is_new"))
+    found = [refresh(buffers, results[0], envelope.env, force=force, shared_is_new=shared_is_new) for buffers in stores]
     return Buffer([vars(one) for one in found[0]], "plain")

@@ -15,7 +15,7 @@ from seamless.transformer.capture import capture
 from seamless.transformer.execution import ExecutionRequest, has_own_process
 from seamless.transformer.pool import pool as threads
 from seamless.transformer.workers.parcel import Item, Parcel
-from seamless.transformer.workers.protocol import Gone, Link, close_all, pair
+from seamless.transformer.workers.protocol import MARK_BYTES, Gone, Link, close_all, pair
 from seamless.transformer.workers.slots import Hold
 from seamless.transformer.workers.step import pack_step
 from seamless.transformer.workers.supervisor import Exit, Supervisor
@@ -34,11 +34,11 @@ Serve = Callable[["Worker", "Run", Any, "list[int]"], None]
 
 
 class Lost(Exception):
-    """The worker has ended while it executed a step."""
+    """The worker has ended while it executed a step, or, unless `begun`, before that."""
 
-    def __init__(self, how: Exit, pid: int) -> None:
+    def __init__(self, how: Exit, pid: int, begun: bool) -> None:
         super().__init__(how.text())
-        self.how, self.pid = how, pid
+        self.how, self.pid, self.begun = how, pid, begun
 
 
 class TimeLimit(Exception):
@@ -98,17 +98,21 @@ class Worker:
         ours, theirs = pair()
         out, out_end = os.pipe()
         err, err_end = os.pipe()
+        # Where the worker writes which run it begins: nothing that is sent tells whether it came to that.
+        self._mark = os.memfd_create("seamless-begun", os.MFD_CLOEXEC)
         try:
-            supervisor.fork(number, [theirs.fileno(), out_end, err_end])
+            os.ftruncate(self._mark, MARK_BYTES)
+            supervisor.fork(number, [theirs.fileno(), out_end, err_end, self._mark])
         except BaseException:
             ours.close()
-            close_all([out, err])
+            close_all([out, err, self._mark])
             raise
         finally:
             theirs.close()
             close_all([out_end, err_end])
         self.link = Link(ours)
         self._streams: dict[int, Any] = {out: "stdout", err: "stderr"}
+        self._descriptors = [out, err, self._mark]
         self._poll = select.poll()
         self._socket = ours.fileno()
         self._poll.register(self._socket, select.POLLIN)  # first: see `_await`
@@ -208,7 +212,8 @@ class Worker:
         self.condemned = True
         for fd in self._streams:
             self._take_output(fd, run)
-        return Lost(how, pid or how.pid)
+        begun = os.pread(self._mark, MARK_BYTES, 0) == run.number.to_bytes(MARK_BYTES, sys.byteorder)
+        return Lost(how, pid or how.pid, begun)
 
     # --- ending -------------------------------------------------------------------------------
 
@@ -242,11 +247,14 @@ class Worker:
         """Let go of it; an idle process ends then. Only by who has taken it from the pool."""
         self.condemned = True
         self.link.close()
-        close_all(list(self._streams))
-        self._streams.clear()
+        self._let_go()
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors of the parent."""
         self.link.sock.close()
-        close_all(list(self._streams))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        close_all(self._descriptors)
+        self._descriptors.clear()
         self._streams.clear()

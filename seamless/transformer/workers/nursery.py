@@ -97,14 +97,14 @@ class Nursery:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if os.getppid() != self._pid:  # it has ended before it could be tied to this process
                 os._exit(status)
-            sock, out, err = fds
+            sock, out, err, mark = fds
             os.dup2(out, 1)
             os.dup2(err, 2)
             close_all([out, err, self._wakeup])
             self._link.sock.close()
             from seamless.transformer.workers.process import main
 
-            main(socket.socket(fileno=sock))
+            main(socket.socket(fileno=sock), mark)
             status = 0
         except BaseException:  # noqa: BLE001  this copy of the process must not go on
             import traceback

@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 import signal
+import time
 
-from seamless.transformer.workers.supervisor import Exit
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from seamless.transformer.workers.supervisor import Exit
 
 _GROUPS = "/proc/self/cgroup"
 _MACHINE = "/proc/vmstat"
 _ALL = "/sys/fs/cgroup/memory.events"  # of the container that this is
+_LOOK_SECONDS = 10.0  # between looks, which cost a tenth of a millisecond
+_REMEMBERED = 100  # changes of the count
+
+MEANING = "The system has run out of memory meanwhile, and ends processes then."
 
 
 class OutOfMemory:
-    """Compares the kernel's count of such ends with that of before."""
+    """Tells whether the kernel's count of such ends has grown since something began. Any thread may ask."""
 
     def __init__(self) -> None:
-        self._before = kills()
+        self._looked = float("-inf")
+        self._counts: list[tuple[float, int]] = []  # since when the count is what it is, the last one last
+        self._accounted = -1  # the count when an end was put down to it last
 
-    def noticed(self, how: Exit) -> bool:
-        """Tell whether a process that has ended in this way was ended for that, as far as one can tell."""
-        if how.code != -signal.SIGKILL:
+    def begin(self) -> float:
+        """Return when something begins that may be ended for that, in terms of time.monotonic()."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look()
+        return time.monotonic()
+
+    def noticed(self, begun: float) -> bool:
+        """Tell whether something that has begun then, and was killed, was ended for that, as far as one can tell."""
+        before = next((count for since, count in reversed(self._counts) if since <= begun), None)
+        now = self._look()
+        if before is None or now is None or now <= max(before, self._accounted):
             return False
-        before, self._before = self._before, kills()
-        return before is not None and self._before is not None and self._before > before
+        self._accounted = now
+        return True
+
+    def _look(self) -> int | None:
+        self._looked = time.monotonic()
+        count = kills()
+        if count is not None and not (self._counts and self._counts[-1][1] == count):
+            self._counts = [*self._counts[1 - _REMEMBERED :], (self._looked, count)]
+        return count
 
     @staticmethod
     def text(how: Exit, noticed: bool) -> str:
         """Return what there is to say about a process that was killed; empty if memory has nothing to do with it."""
         if how.code != -signal.SIGKILL:
             return ""
-        used = f" It had used up to {how.peak_bytes / 1e6:.0f} MB." if how.peak_bytes else ""
-        if noticed:
-            return f"The system has run out of memory meanwhile, and ends processes then.{used}\n"
-        return f"The system does that when memory runs out; or somebody did.{used}\n"
+        meaning = MEANING if noticed else "The system does that when memory runs out; or somebody did."
+        return f"{meaning}{used_up_to(how.peak_bytes)}\n"
+
+
+out_of_memory = OutOfMemory()  # of this process, for what it starts itself
+
+
+def used_up_to(peak_bytes: int | None) -> str:
+    """Return the sentence about the memory of a process, with a blank before it; empty if it is not known.
+
+    >>> used_up_to(3_400_000)
+    ' It had used up to 3 MB.'
+    """
+    return f" It had used up to {peak_bytes / 1e6:.0f} MB." if peak_bytes else ""
 
 
 def kills() -> int | None:

@@ -65,6 +65,7 @@ class WorkerPool:
         self._idle: list[Worker] = []
         self._supervisor: Supervisor | None = None
         self._closed = False
+        self._idle_ends = 0  # of workers, since one of them has executed a step
         self._out_of_memory = OutOfMemory()
         # Threads wait for the workers: beside the steps that are executed, as many that are prepared.
         threads.limit = max(threads.limit, 2 * self.size)
@@ -110,10 +111,11 @@ class WorkerPool:
         return "Transformation was canceled" if request.canceled.is_set() else "The workers have been shut down\n"
 
     def _execute(self, request: ExecutionRequest, parcel: Parcel, hold: Hold) -> ExecutionAnswer:
-        attempt, strays = 1, 0
+        attempt, strays, idle_ends = 1, 0, 0
         while True:
             worker = self._take()
             run = Run(request, next(self._numbers), hold)
+            begun = self._out_of_memory.begin()
             try:
                 answer = worker.execute(run, parcel, calls.serve)
                 done = _answer(run, answer, worker.pid or 0)
@@ -125,8 +127,12 @@ class WorkerPool:
                 raise _with_output(StepError(f"Timeout: not finished after {limit:g} s\n"), run, worker) from None
             except Lost as lost:
                 run.abandon_nested()
-                starved = self._out_of_memory.noticed(lost.how)
-                if lost.how.code is None and strays < _STRAYS and self._is_wanted(request):
+                starved = lost.how.code == -signal.SIGKILL and self._out_of_memory.noticed(begun)
+                if lost.how.code == -signal.SIGTERM:
+                    request.canceled.wait(_TERM_SECONDS)
+                if not lost.begun and idle_ends < self.size + _STRAYS and self._is_wanted(request):
+                    idle_ends += 1  # this one had nothing to do yet; others that are idle may have ended with it
+                elif lost.how.code is None and strays < _STRAYS and self._is_wanted(request):
                     strays += 1  # all workers have ended together, perhaps before this one has begun
                 elif self._again(request, lost, attempt) and (self.retry_starved or not starved):
                     attempt += 1
@@ -144,8 +150,6 @@ class WorkerPool:
 
     def _again(self, request: ExecutionRequest, lost: Lost, attempt: int) -> bool:
         """Tell whether to execute it again: not if the step itself has ended the process, or somebody wants an end."""
-        if lost.how.code == -signal.SIGTERM:
-            request.canceled.wait(_TERM_SECONDS)
         if not self._is_wanted(request) or attempt > self.retries:
             return False
         return lost.how.code is None or lost.how.code < 0
@@ -153,14 +157,15 @@ class WorkerPool:
     def _loss(self, request: ExecutionRequest, lost: Lost, attempt: int, starved: bool) -> TransformationError:
         if not self._is_wanted(request):
             return TransformationError(self._why_none(request))
-        if lost.how.code is not None and lost.how.code >= 0:
+        if lost.begun and lost.how.code is not None and lost.how.code >= 0:
             return StepError(
                 f"WorkerLostError: the step {request.envelope.name} has ended its process with status "
                 f"{lost.how.code}: that is what os._exit does; to fail, raise an exception\n",
                 exit_status=lost.how.code,
             )
         which = f"worker process {lost.pid}" if lost.pid else "worker process"
-        text = f"WorkerLostError: the {which} {lost.how.text()} while it executed "
+        when = "while it executed" if lost.begun else "before it could begin with"
+        text = f"WorkerLostError: the {which} {lost.how.text()} {when} "
         text += f"{request.envelope.name}; tried {attempt} time{'s' if attempt > 1 else ''}\n"
         error = WorkerLostError(text + self._out_of_memory.text(lost.how, starved))
         error.out_of_memory = starved
@@ -220,6 +225,7 @@ class WorkerPool:
                 with contextlib.suppress(WorkerLostError, OSError):  # who needs one is told
                     self._replenish()
             else:
+                self._idle_ends = 0
                 self._idle.append(worker)
 
     def _forget(self, worker: Worker) -> None:
@@ -252,6 +258,9 @@ class WorkerPool:
                 return
             self._idle.remove(worker)
             self._forget(worker)
+            self._idle_ends += 1
+            if self._idle_ends > _STRAYS * self.size:
+                return  # something ends them all: no more of them before somebody needs one
             with contextlib.suppress(WorkerLostError, OSError):  # who needs one is told
                 if self._supervisor is not None and self._supervisor.alive:
                     self._replenish()

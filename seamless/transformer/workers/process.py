@@ -24,7 +24,7 @@ from seamless.transformer.workers.errors import pack_error
 from seamless.transformer.workers.memory import buffer_of_large
 from seamless.transformer.workers.parcel import Parcel, views
 from seamless.transformer.workers.parent import Parent, ParentBuffers, ParentLink, ParentResults, borrowed_run
-from seamless.transformer.workers.protocol import Gone, Link
+from seamless.transformer.workers.protocol import MARK_BYTES, Gone, Link
 from seamless.transformer.workers.step import in_environment, unpack_step
 
 _THREADS = 64  # nested steps in flight: their threads only wait
@@ -152,8 +152,9 @@ class _Meter:
 class WorkerProcess:
     """This process, as long as the parent wants it."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = ParentLink(link, self._execute_borrowed)
+    def __init__(self, link: Link, mark: memoryview) -> None:
+        """Be one; `mark`: where it notes which run it begins, for the parent to see if this process dies."""
+        self._link, self._mark = ParentLink(link, self._execute_borrowed), mark
         self._output = _Output()
         self._meter = _Meter()
         self._flush_c = _c_flush()
@@ -192,7 +193,7 @@ class WorkerProcess:
                 message, fds = self._link.next_step()
             except Gone:
                 return
-            self._link.run = message[1]
+            self._link.run = self._mark[0] = message[1]
             try:
                 self._execute(message, fds, self._settled(message))
             except Gone:
@@ -361,11 +362,14 @@ def _c_flush() -> Callable[[Any], Any] | None:
         return None
 
 
-def main(sock: socket.socket) -> None:
-    """Be a worker of the process at the other end of `sock`; return when that hangs up."""
+def main(sock: socket.socket, mark: int) -> None:
+    """Be a worker of the process at the other end of `sock`; return when that hangs up. `mark`: a descriptor."""
     import atexit
+    import mmap
 
-    WorkerProcess(Link(sock)).run()
+    begun = memoryview(mmap.mmap(mark, MARK_BYTES)).cast("Q")
+    os.close(mark)
+    WorkerProcess(Link(sock), begun).run()
     sys.stdout.flush()
     sys.stderr.flush()
     atexit._run_exitfuncs()

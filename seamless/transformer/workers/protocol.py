@@ -17,6 +17,7 @@ from seamless.transformer.workers.memory import fill, map_file
 
 LIMIT = 120_000  # bytes of a datagram; a longer message goes through shared memory
 MOST_FDS = 100  # beside one message
+MARK_BYTES = 8  # of the number of the run that a worker has begun last, in memory that both see
 _INLINE, _SEGMENT = b"\0", b"\1"
 _ANCILLARY = socket.CMSG_SPACE((MOST_FDS + 1) * array.array("i").itemsize)
 

@@ -35,7 +35,8 @@ def test_the_line_closes_everything_but_tunnels(key: Path, places: Places, run_c
     )
     command, _, given = rest.partition('" ')
     assert shlex.split(command) == (
-        [sys.executable, "-I", "-X", "utf8", str(SCRIPTS / "rhl-guard"), *places.flags, "--read-only"]
+        ["/usr/bin/env", "-u", "PYTHONEXECUTABLE", sys.executable, "-I", "-X", "utf8", str(SCRIPTS / "rhl-guard")]
+        + [*places.flags, "--read-only"]
     )
     assert given == key.read_text()
 

@@ -19,11 +19,14 @@ def task(number: int, resources: dict[str, float] | None = None) -> Any:
                     worker_restrictions=None, host_restrictions=None)  # fmt: skip
 
 
-def moves(*workers: tuple[int, list[Any]], begun: tuple[Any, ...] = ()) -> list[tuple[str, int, int]]:
-    """Return what is moved between workers, each with so many places and these tasks: key, from, to."""
+def moves(*workers: tuple[int, list[Any]], begun: tuple[Any, ...] = (), gpus: int = 0) -> list[tuple[str, int, int]]:
+    """Return what is moved between workers, each with so many places and these tasks: key, from, to.
+
+    `gpus`: of each of them.
+    """
     made = {
         i: Hashable(
-            resources={"S": places},
+            resources={"S": places, "GPU": gpus} if gpus else {"S": places},
             processing=tasks,
             executing={each: 1.0 for each in begun if each in tasks},
             status=SimpleNamespace(name="running"),
@@ -56,3 +59,15 @@ def test_nothing_is_moved_when_all_are_full_or_none_is() -> None:
 
 def test_tasks_that_take_no_place_are_left_alone() -> None:
     assert moves((1, [task(1), task(2, {"GPU": 1})]), (1, [])) == []
+
+
+def test_a_step_that_takes_several_places_goes_where_there_are_as_many() -> None:
+    large = task(3, {"S": 2})
+    assert moves((2, [task(1), task(2), large]), (2, [task(4)]), (2, [])) == [("base-3", 0, 2)]
+    assert moves((2, [task(1), task(2), large]), (2, [task(4)])) == [("base-2", 0, 1)]
+
+
+def test_a_step_that_waits_for_a_resource_goes_where_it_is_free_though_there_are_places() -> None:
+    both = [task(1, {"S": 1, "GPU": 1}), task(2, {"S": 1, "GPU": 1})]
+    assert moves((4, both), (4, []), gpus=1) == [("base-2", 0, 1)]
+    assert moves((4, both), (4, [task(3, {"S": 1, "GPU": 1})]), gpus=1) == []

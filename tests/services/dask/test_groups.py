@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -17,9 +18,11 @@ pytest.importorskip("distributed")
 from seamless.cache.access import Buffers
 from seamless.transformer import dask_group_step, delayed, runner
 from seamless.transformer.construct import envelope_of
-from seamless.transformer.dask_groups import SHORT, Groups
+from seamless.transformer.dask_groups import SHORT, Groups, _Wanted
+from seamless.transformer.dask_step import cancel_waiting
 from seamless.transformer.execution import ExecutionAnswer, ExecutionRequest
 from seamless.transformer.outcome import Usage
+from tests.integration.place import eventually
 
 _SECONDS = 60
 
@@ -65,7 +68,7 @@ class Scheduler:
         return task
 
     def run(self, function: Any, *arguments: Any, wait: bool) -> None:
-        function(*arguments)
+        asyncio.run(function(*arguments))
 
 
 @pytest.fixture
@@ -198,3 +201,56 @@ def test_when_a_step_is_canceled_its_group_is_given_up(groups: Groups, scheduler
     request.canceled.set()
     assert future.result(_SECONDS) is None
     assert scheduler.tasks[0].cancelled()
+
+
+def test_a_step_that_is_canceled_while_its_group_is_executed_ends_there(
+    groups: Groups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_group_step, "_SECONDS", _SECONDS)
+    code = "import os, time\nopen(mark, 'w').close()\nwhile not os.path.exists(go):\n    time.sleep(0.01)\nresult = 1\n"
+    request = request_for(code, mark=str(tmp_path / "mark"), go=str(tmp_path / "go"))
+    learned(groups, request, 0.001)
+    (future,) = executing(groups, request)
+    eventually((tmp_path / "mark").exists)
+    (submission,) = [each for group in dask_group_step._groups.values() for each in group.values()]
+    request.canceled.set()
+    assert future.result(_SECONDS) is None
+    eventually(submission.canceled.is_set)
+    (tmp_path / "go").touch()
+
+
+@pytest.fixture
+def connection() -> Iterator[Any]:
+    """The client of a real scheduler that has no workers: what it is sent waits."""
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        with Client(cluster, set_as_default=False) as client:
+            yield client
+
+
+def test_a_step_of_a_group_that_nobody_has_begun_is_found_by_others_who_cancel_it(connection: Any) -> None:
+    groups = Groups(SimpleNamespace(client=connection, most=1, shares=True), 10)  # type: ignore[arg-type]
+    requests = [request_for("a + 1", a=a) for a in range(3)]
+    told: Future[Any] = Future()
+    round_of_all = [_Wanted(request, []) for request in requests]
+    threading.Thread(target=lambda: told.set_result(groups._send(round_of_all)), daemon=True).start()
+    wanted = requests[1].tf.hex()
+    eventually(lambda: connection.run_on_scheduler(cancel_waiting, wanted, connection.id))
+    assert told.result(_SECONDS) == [None] * 3  # the others are sent alone
+    assert [request.canceled.is_set() for request in requests] == [False, True, False]
+
+
+def test_a_step_in_no_group_is_not_found(connection: Any) -> None:
+    groups = Groups(SimpleNamespace(client=connection, most=1, shares=True), 10)  # type: ignore[arg-type]
+    request, other = request_for("a + 1", a=1), request_for("a + 1", a=2)
+    told: Future[Any] = Future()
+    threading.Thread(target=lambda: told.set_result(groups._send([_Wanted(request, [])])), daemon=True).start()
+    eventually(lambda: connection.run_on_scheduler(_tasks))
+    assert not connection.run_on_scheduler(cancel_waiting, other.tf.hex(), connection.id)
+    assert connection.run_on_scheduler(cancel_waiting, request.tf.hex(), connection.id)
+    assert told.result(_SECONDS) == [None]
+
+
+def _tasks(dask_scheduler: Any) -> int:
+    return len(dask_scheduler.tasks)

@@ -98,12 +98,13 @@ class Lab:
         self.jobs.tick(Snapshot((600.0,) * tasks, tasks, 1, workers or {}, executing or {}))
         return len(self.cluster.worker_spec)
 
-    def job_ends(self, how: str, executing: dict[str, float]) -> None:
-        """Have the one job there is execute these steps, and end."""
+    def job_ends(self, how: str, executing: dict[str, float], lived: float = 3600.0) -> None:
+        """Have the one job there is execute these steps in a worker that lives so long, and end."""
         self.tick(1)
         (job,) = self.cluster.workers.values()
         worker = f"worker-{job.job_id}"
-        self.tick(1, {worker: 1}, executing={worker: executing})
+        self.tick(1, {worker: 1})
+        self.tick(1, {worker: 1}, lived, executing={worker: executing})
         self.batch.said[job.job_id] = how
         self.tick(1)
 
@@ -185,6 +186,12 @@ def test_short_steps_in_a_job_that_comes_to_its_end_change_nothing() -> None:
     lab.job_ends("walltime", {"short": 20.0})
     assert (lab.applied, lab.said, lab.steering.failed) == ([], [], {})
     lab.job_ends("walltime", {"short": 20.0})  # by chance, or because little is left of a job when it begins
+    assert [each.walltime for each in lab.applied] == ["01:30:00"]
+
+
+def test_a_step_that_had_all_the_time_of_a_worker_that_came_late_gets_a_longer_job() -> None:
+    lab = Lab()
+    lab.job_ends("walltime", {"step": 895.0}, lived=900.0)
     assert [each.walltime for each in lab.applied] == ["01:30:00"]
 
 

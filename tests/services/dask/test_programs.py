@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.dask_place import DaskPlace
+from tests.integration.dask_place import DaskPlace, end
 from tests.integration.place import eventually, words_of
 
 pytest.importorskip("distributed")
@@ -140,3 +140,53 @@ def test_a_step_that_waits_for_a_worker_can_be_canceled(place: DaskPlace, tmp_pa
     text = WAITING.format(mark=str(tmp_path / "mark"), go=str(tmp_path / "go"))
     done = place.attempt(sys.executable, place.program(text, "waiting.py"))
     assert (done.stdout.splitlines(), done.stderr) == (["Status: canceled", "[1, 2] False"], "")
+
+
+GROUPED = """
+import time
+from seamless.transformer import dask_groups
+
+dask_groups.SHORT = 1000.0  # seconds: whatever this machine is doing, the steps are short
+
+@delayed
+def busy(i, mark, go):
+    import os, time
+    open(f"{{mark}}{{i}}", "w").close()
+    while not os.path.exists(go):
+        time.sleep(0.01)
+    return i
+
+@delayed
+def short(i):
+    return i * 10
+
+short(1).run()  # from now on its code is known
+held = [busy(i, {mark!r}, {go!r}).start() for i in (1, 2)]
+while not all(os.path.exists({mark!r} + str(i)) for i in (1, 2)):
+    time.sleep(0.01)
+late = [short(2).start(), short(3).start()]
+print(late[0].construct(), flush=True)
+late[0].compute()
+print(late[0].status, flush=True)
+open({go!r}, "w").close()
+print([tf.run() for tf in held], late[1].run())
+seamless.close()
+"""
+
+
+def test_a_short_step_that_waits_in_a_group_is_canceled_by_the_command(tmp_path: Path) -> None:
+    place = DaskPlace(tmp_path / "place")
+    try:
+        text = GROUPED.format(mark=str(tmp_path / "mark"), go=str(tmp_path / "go"))
+        running = place.start(sys.executable, place.program(text, "grouped.py"))
+        try:
+            assert running.stdout is not None
+            tf = running.stdout.readline().strip()
+            eventually(lambda: "dask: canceled" in place.attempt("seamless-cancel", tf).stdout)
+            out, err = running.communicate(timeout=100)
+        finally:
+            running.kill()
+            running.communicate()
+    finally:
+        end(place)
+    assert (out.splitlines(), err) == (["Status: canceled", "[1, 2] 30"], "")

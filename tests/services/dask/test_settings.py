@@ -179,7 +179,8 @@ def test_a_slurm_script_has_the_agreed_header_and_every_option_once() -> None:
     ]  # fmt: skip
     worker = [line for line in lines if line][-1]
     assert worker.partition(" tcp://HOST:1 ")[2] == (
-        "--memory-limit 29.80GiB --nanny --death-timeout 60 --local-directory /tmp --nthreads 48 "
+        "--memory-limit 29.80GiB --nanny --death-timeout 60 --nthreads 48 "
+        '--local-directory "$SEAMLESS_DASK_SCRATCH" '
         "--worker-port=100:200 --nanny-port=100:200 --name worker-$SLURM_JOB_ID"
     )
 

@@ -142,6 +142,9 @@ def test_names_that_c_cannot_tell_apart_are_refused(document: Any, text: str) ->
         ("inputs:\n- {name: a, dtype: int8}\n- {name: a, dtype: int8}\n", "s.yaml:3: Parameter 'a' has the name"),
         ("inputs:\n- name: no\n  dtype: int8\n", "s.yaml:2: .*quote it"),
         ("inputs: !!python/object:os.system {}\n", "s.yaml:1: this is not YAML"),
+        ('inputs: !!int ""\n', "s.yaml: this is not YAML: a value does not fit its tag"),
+        ("? [a]\n: b\n", "s.yaml: this is not YAML: .*no key"),
+        ("[" * 100_000, "s.yaml: this is not YAML: it is nested too deeply"),
     ],
 )
 def test_a_mistake_in_a_text_has_file_and_line(text: str, place: str) -> None:

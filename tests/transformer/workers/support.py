@@ -17,12 +17,17 @@ def eventually(condition):
     return value
 
 
-def is_alive(pid):
+def state(pid):
+    """Return the letter for what a process does; "Z" if there is none."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+            return file.read().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "Z"
+
+
+def is_alive(pid):
+    return state(pid) != "Z"
 
 
 def run_program(*arguments, status=0, stdin="", **environment):

@@ -105,6 +105,42 @@ def test_an_idle_worker_that_was_killed_is_replaced(workers):
     assert direct(pid_of_step)(2) not in before
 
 
+def noted(trace):
+    with open(trace, "a") as file:
+        file.write("x")
+    return "done"
+
+
+def test_workers_that_end_before_they_have_read_a_step_are_no_attempts_at_it(pool, monkeypatch, tmp_path):
+    workers = pool(3, retries=0)
+    monkeypatch.setattr(seam, "executor", worker.WorkerPoolExecutor(3))
+    monkeypatch.setattr(seam.executor, "_workers", workers)
+    idle = eventually(lambda: len(workers.pids()) == 3 and workers.pids())
+    for pid in idle:
+        os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: all(support.state(pid) == "T" for pid in idle))
+    handle = delayed(noted)(str(tmp_path / "trace")).start()
+    eventually(lambda: any(each.runs for each in list(workers._workers.values())))
+    for pid in idle:
+        os.kill(pid, signal.SIGKILL)
+    assert handle.run() == "done"
+    assert (tmp_path / "trace").read_text() == "x"
+
+
+def test_a_step_that_no_worker_lives_to_read_says_so_in_the_end(pool, monkeypatch, tmp_path):
+    workers = pool(1, retries=0)
+    monkeypatch.setattr(seam, "executor", worker.WorkerPoolExecutor(1))
+    monkeypatch.setattr(seam.executor, "_workers", workers)
+    fork = workers._supervisor.fork
+    monkeypatch.setattr(workers._supervisor, "fork", lambda number, fds: fork(number, [fds[1], *fds[1:]]))  # no link
+    os.kill(eventually(workers.pids)[0], signal.SIGKILL)
+    handle = delayed(noted)(str(tmp_path / "trace"))
+    assert handle.compute() is None
+    assert "before it could begin with noted" in handle.exception
+    assert not (tmp_path / "trace").exists()
+    eventually(lambda: not workers._workers)  # and the pool does not go on for ever
+
+
 def test_a_stopped_nursery_is_started_again(workers):
     direct(pid_of_step)(1)
     first = workers.nursery()
@@ -278,6 +314,20 @@ def test_steps_that_are_under_way_at_the_shutdown_fail_and_leave_nothing(workers
     for handle in handles:
         assert handle.compute() is None
         assert "shut down" in handle.exception
+
+
+def test_steps_that_wait_for_a_worker_at_the_shutdown_fail_and_are_executed_nowhere(workers, tmp_path):
+    first = [delayed(gate)(str(tmp_path / "go"), str(tmp_path / f"b{i}")).start() for i in range(2)]
+    eventually(lambda: all(pids_in(tmp_path / f"b{i}") for i in range(2)))
+    waiting = [delayed(gate)(str(tmp_path / "go"), str(tmp_path / f"w{i}")).start() for i in range(40)]
+    commands = [delayed(f"echo {i} | tee {tmp_path}/c{i}", "bash")().start() for i in range(20)]
+    worker.shutdown_workers()
+    (tmp_path / "go").touch()  # whatever is executed now comes to its end
+    for handle in [*first, *waiting, *commands]:
+        assert handle.compute() is None
+        assert handle.exception.startswith("The workers have been shut down\n")
+    assert [*tmp_path.glob("w*"), *tmp_path.glob("c*")] == []
+    assert direct(add)(20, 1) == 21
 
 
 def test_a_step_waits_no_longer_than_its_worker_lives_when_a_child_keeps_the_link(workers):
