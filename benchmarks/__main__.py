@@ -7,14 +7,13 @@ import dataclasses
 import importlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, aligned, machine, write_json
 
 NAMES = (
     "cached_command", "cached_call", "uncached_call", "many_steps", "large_file", "import_time", "small_checksum",
@@ -52,16 +51,7 @@ def table(rows: list[tuple[str, Row]]) -> str:
         ratio = f"{row.ratio:.2f}x" if row.ratio < 100 else f"{row.ratio:.0f}x"
         times = (duration(row.seconds), row.rival, duration(row.rival_seconds))
         cells.append((title, row.subject, *times, ratio, goals(row), verdict, peak))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    right = {2, 4, 5, 8}
-    lines = [
-        "  ".join(
-            text.rjust(width) if column in right else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return aligned(cells, {2, 4, 5, 8})
 
 
 def run_here(name: str, quick: bool) -> None:
@@ -116,13 +106,7 @@ def main() -> int:
     rows = [(result["title"], Row(**row)) for result in results.values() if result for row in result["rows"]]
     if options.json != "-":
         print(table(rows))
-    if options.json:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        text = json.dumps({"machine": machine, "benchmarks": results}, indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    write_json({"machine": machine(), "benchmarks": results}, options.json)
     return 0 if all(results.values()) else 1
 
 

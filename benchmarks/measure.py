@@ -5,7 +5,9 @@ Owns `Row`, one line of the table. Imports nothing heavy: the memory of the meas
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -45,6 +47,33 @@ class Row:
         if self.peak_limit is not None and self.peak_bytes is not None:
             verdicts.append(self.peak_bytes <= self.peak_limit)
         return all(verdicts) if verdicts else None
+
+
+def aligned(cells: Sequence[Sequence[str]], right: set[int]) -> str:
+    """Return rows of cells, the first of them the heading, as aligned text; `right`: columns of numbers."""
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    texts = [
+        "  ".join(
+            text.rjust(width) if column in right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+
+
+def write_json(data: object, where: str | None) -> None:
+    """Write data as JSON into a file; `-` is standard output, None nowhere."""
+    text = json.dumps(data, indent=2) + "\n"
+    if where == "-":
+        sys.stdout.write(text)
+    elif where:
+        Path(where).write_text(text, encoding="utf-8")
+
+
+def machine() -> dict[str, object]:
+    """Return what must be known of this machine to compare numbers."""
+    return {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
 
 
 def in_turns(rivals: Mapping[str, Callable[[], object]], runs: int, warmups: int = 1) -> dict[str, float]:

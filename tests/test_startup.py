@@ -18,7 +18,9 @@ HEAVY = {
 }  # fmt: skip
 
 # Also too dear for a command that only prints what it has.
-NOT_FOR_A_HIT = {"subprocess", "tempfile", "shutil", "logging", "inspect", "urllib", "ssl", "typing", "_hashlib", "ctypes"}
+NOT_FOR_A_HIT = {
+    "subprocess", "tempfile", "shutil", "logging", "inspect", "urllib", "ssl", "typing", "_hashlib", "ctypes",
+}  # fmt: skip
 
 
 def loaded_by(statement: str, cwd: Path) -> set[str]:

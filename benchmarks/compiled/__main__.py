@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 
 from benchmarks.__main__ import table
 from benchmarks.compiled.kernels import ADD_CODE, ADD_SCHEMA, FORCES, FORCES_SCHEMA, forces
-from benchmarks.measure import Row, in_turns, per_call
+from benchmarks.measure import Row, in_turns, per_call, write_json
 
 
 def made_step(schema: str, code: str, language: str = "c") -> Any:
@@ -144,12 +143,7 @@ def main() -> int:
         rows = [*overhead(options.quick), *speed(options.quick), *building()]
     if options.json != "-":
         print(table([("compiled", row) for row in rows]))
-    if options.json:
-        text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    write_json([dataclasses.asdict(row) for row in rows], options.json)
     import seamless
 
     seamless.close()

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn transform(n: u32, x: *const [f64; 3], m: *const f64, a:
     0
 }
 """
-FORCES_GO = """\
+VECTORS_GO = """\
 package main
 
 // #define transform declared_for_transform
@@ -89,7 +89,10 @@ import (
 func vectors(p *C.float64_3, n C.uint) [][3]float64 {
 	return unsafe.Slice((*[3]float64)(unsafe.Pointer(p)), n)
 }
-
+"""
+FORCES_GO = (
+    VECTORS_GO
+    + """
 //export transform
 func transform(N C.uint, bodies *C.float64_3, masses *C.double, result *C.float64_3) C.int {
 	x, a := vectors(bodies, N), vectors(result, N)
@@ -113,6 +116,7 @@ func transform(N C.uint, bodies *C.float64_3, masses *C.double, result *C.float6
 
 func main() {}
 """
+)
 FORCES = {"c": FORCES_C, "cpp": FORCES_CPP, "fortran": FORCES_FORTRAN, "rust": FORCES_RUST, "go": FORCES_GO}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.insight.pages import page_seconds
 from benchmarks.insight.store import build
-from benchmarks.measure import SCRIPTS, Row, script
+from benchmarks.measure import SCRIPTS, Row, script, write_json
 
 EXPLAIN_LIMIT, SCAN_LIMIT, PAGE_LIMIT = 1.0, 10.0, 0.2  # seconds
 
@@ -73,12 +72,7 @@ def main() -> int:
         for row in rows:
             verdict = "" if row.ok else "  MISSED"
             print(f"{row.subject:<45}{row.seconds:>9.3f} s   at most {row.limit:g} s{verdict}")
-    if options.json:
-        text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+    write_json([dataclasses.asdict(row) for row in rows], options.json)
     return 0
 
 

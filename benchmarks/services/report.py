@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import platform
 import statistics
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from benchmarks.measure import aligned, machine, write_json
 
 LESS_IS_BETTER = frozenset({"ms", "MB", "logins"})
 KILOBYTE, MEGABYTE = 1000, 1_000_000
@@ -78,16 +75,7 @@ def table(lines: list[Line]) -> str:
         ratio = "" if line.ratio is None else f"{number(line.ratio)}x"
         verdict = {True: "ok", False: "MISSED", None: ""}[line.ok]
         cells.append((line.subject, number(line.value), line.unit, line.rival, theirs, ratio, line.goals(), verdict))
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    right = {1, 4, 5}
-    texts = [
-        "  ".join(
-            text.rjust(width) if column in right else text.ljust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+    return aligned(cells, {1, 4, 5})
 
 
 def publish(lines: list[Line], json_file: str | None, missing: list[str] | None = None) -> None:
@@ -95,15 +83,8 @@ def publish(lines: list[Line], json_file: str | None, missing: list[str] | None 
     if json_file != "-":
         print(table(lines))
         print("".join(f"{each}\n" for each in missing or []), end="")
-    if json_file:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
-        found = {} if missing is None else {"missing": missing}
-        result = {"machine": machine, **found, "lines": [line.as_dict() for line in lines]}
-        text = json.dumps(result, indent=2) + "\n"
-        if json_file == "-":
-            sys.stdout.write(text)
-        else:
-            Path(json_file).write_text(text, encoding="utf-8")
+    found = {} if missing is None else {"missing": missing}
+    write_json({"machine": machine(), **found, "lines": [line.as_dict() for line in lines]}, json_file)
 
 
 def medians(rivals: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:

@@ -362,9 +362,21 @@ class BufferCache:
 
     def _demote(self, checksum: Checksum, entry: _Entry) -> None:
         self._detach(entry)
-        del self.strong_cache[checksum]
         if entry.spilled:
+            self._keep_for_writer(checksum)
             self._spill.discard(checksum)
+        del self.strong_cache[checksum]
+
+    def _keep_for_writer(self, checksum: Checksum) -> None:
+        """Give spilled bytes to the writer if it has yet to store them."""
+        writer = session.buffer_writer
+        if writer is None or checksum not in writer.queued():
+            return
+        content = self._spill.load(checksum)
+        if content is not None:
+            buffer = Buffer.verified(content, checksum)
+            self.weak_cache.remember(checksum, buffer)
+            writer.hold(checksum, buffer)
 
 
 def _verify(checksum: Checksum, buffer: Buffer) -> None:

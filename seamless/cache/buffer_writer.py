@@ -46,6 +46,7 @@ class BufferWriter:
         self._queue: dict[Checksum, Buffer | None] = {}
         self._in_flight: dict[Checksum, Buffer | None] = {}
         self._failures: dict[Checksum, Exception] = {}
+        self._changes = 0  # how often other stores have become active
         # No other lock is taken while this one is held: the cache asks under its own lock what is queued.
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -73,8 +74,17 @@ class BufferWriter:
                 self._queue[checksum] = buffer
                 self._start()
 
+    def hold(self, checksum: Checksum, buffer: Buffer) -> None:
+        """Keep the bytes of what waits to be stored: the cache is about to forget them."""
+        with self._condition:
+            for waiting in (self._queue, self._in_flight):
+                if checksum in waiting:
+                    waiting[checksum] = buffer
+
     def stores_changed(self) -> None:
         """Queue every referenced buffer that the stores, which have just become active, may not have."""
+        with self._condition:
+            self._changes += 1
         cache = session.buffer_cache
         if cache is not None:
             cache.forget_stored()
@@ -100,12 +110,15 @@ class BufferWriter:
                 if self._stop:
                     return
                 self._take(1 if one_by_one else _BATCH_COUNT)
+                changes = self._changes
             failure = self._attempt()
             if failure is not None and not attempt:
                 _warn(failure)
             with self._condition:
                 batch = dict(self._in_flight)
                 self._in_flight.clear()
+                if changes != self._changes:  # meanwhile: those that have taken it may be active no more
+                    self._queue = {**batch, **self._queue}
                 # A buffer that cannot be stored must not stand in the way of those that were tried with it.
                 one_by_one = max(0, one_by_one - 1) if failure is None or one_by_one else len(batch)
                 attempt = 0 if failure is None else min(attempt + 1, len(_BACKOFF))
@@ -189,13 +202,15 @@ class BufferWriter:
         return True
 
     def _commit(self, batch: _Batch) -> None:
+        changes = self._changes
         errors = self._put(batch.buffers)
         if not errors:
             self._acknowledged(batch.buffers)
             with self._condition:
-                for checksum in batch.buffers:
-                    self._queue.pop(checksum, None)
-                self._condition.notify_all()
+                if changes == self._changes:  # else the stores that are active now may lack them
+                    for checksum in batch.buffers:
+                        self._queue.pop(checksum, None)
+                    self._condition.notify_all()
         elif len(errors) >= len(session.writable_buffer_stores()):
             batch.error = errors[0]
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seamless.config import names, units
-from seamless.config.cluster_schema import CLUSTER, LOCAL_CLUSTER, QUEUE, SERVICES, STORAGE_DIRECTORY
+from seamless.config.cluster_schema import CLUSTER, LOCAL_CLUSTER, SERVICES, STORAGE_DIRECTORY
 from seamless.config.declarations import Report
 from seamless.config.errors import ConfigurationError, Finding
 from seamless.config.images import check_use
@@ -140,7 +140,9 @@ def _read_cluster(key: Node, node: Node) -> Cluster:
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(child) for key, child in value.items() if child is not None}
-    return [_without_nulls(child) for child in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_without_nulls(child) for child in value if child is not None]  # null is also what is no mapping
+    return value
 
 
 def expand_templates(queues: Mapping[str, Mapping[str, Any]], unknown: Any = None) -> dict[str, dict[str, Any]]:
@@ -280,6 +282,3 @@ def synthetic_cache(directory: str, name: str) -> Cluster:
     """Return the cluster that stands for a cache directory on this machine."""
     frontend = {service: {field: directory} for service, field in STORAGE_DIRECTORY.items()}
     return Cluster(name, {"type": "local", "frontends": [frontend]})
-
-
-QUEUE_FIELDS = tuple(QUEUE.fields)

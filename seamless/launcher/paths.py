@@ -13,6 +13,7 @@ import re
 
 from seamless.launcher.errors import LauncherError
 
+BASE_VARIABLE = "REMOTE_HTTP_LAUNCHER_DIR"
 DEFAULT_BASE = "~/.remote-http-launcher"
 MAX_KEY_LENGTH = 200
 
@@ -32,7 +33,7 @@ def is_key(text: str) -> bool:
 
 def base_directory() -> str:
     """Return the absolute directory of all files of the launcher."""
-    return os.path.abspath(os.path.expanduser(os.environ.get("REMOTE_HTTP_LAUNCHER_DIR") or DEFAULT_BASE))
+    return os.path.abspath(os.path.expanduser(os.environ.get(BASE_VARIABLE) or DEFAULT_BASE))
 
 
 def client_directory() -> str:

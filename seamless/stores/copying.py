@@ -155,8 +155,7 @@ def _is_private(name: str, status: os.stat_result) -> bool:
 def _read_into(source: Any) -> ReadInto:
     """Return the `readinto` of a binary file, made from `read` where it has none."""
     if hasattr(source, "readinto"):
-        read_into: ReadInto = source.readinto
-        return read_into
+        return lambda view: read_into(source, view)
 
     def from_read(view: memoryview) -> int:
         data = source.read(len(view))

@@ -52,7 +52,7 @@ def hash_stream(file: BinaryIO, *, progress: ByteCounter | None = None) -> str:
     buffer = bytearray(_FIRST_PIECE)
     done = 0
     while done < _READ_AHEAD_FROM:
-        n = cast(Any, file).readinto(buffer)
+        n = read_into(file, buffer)
         if not n:
             return digest.hexdigest()
         digest.update(memoryview(buffer)[:n])
@@ -95,8 +95,8 @@ def _read_ahead(file: BinaryIO) -> Iterator[memoryview]:
     def read() -> None:
         try:
             while (buffer := free.get()) is not None and not stopped:
-                n = cast(Any, file).readinto(buffer)
-                full.put((buffer, n or 0))
+                n = read_into(file, buffer)
+                full.put((buffer, n))
                 if not n:
                     return
         except BaseException as exc:  # noqa: BLE001 - raised again where the pieces are consumed
@@ -181,16 +181,6 @@ def _member(entry: os.DirEntry[str], prefix: str) -> Member | None:
             f"the name of {entry.path!r} is not UTF-8, so that it cannot be in an index; rename it"
         ) from None
     return Member(key, entry.path, status.st_size)
-
-
-def index_directory(
-    directory: str | os.PathLike[str],
-    *,
-    hash_file: Callable[[str], str] = hash_file,
-    progress: ByteCounter | None = None,
-) -> dict[str, str]:
-    """Return the index of a directory: `list_directory`, then `index_members`. Blocks."""
-    return index_members(list_directory(directory), hash_file=hash_file, progress=progress)
 
 
 def index_members(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seamless.config.cluster import Cluster
+from seamless.config.errors import ConfigurationError
 from tests.config.conftest import HPC, Project
 
 PORTS = "network_interface: localhost, port_start: 1000, port_end: 1100"
@@ -26,6 +27,14 @@ def frontend(fields: str) -> str:
     return f"{{frontends: [{{{fields}}}]}}"
 
 
+@pytest.mark.parametrize("frontends", ["[login]", "[null]", "[{}, 3]", "login", "{a: b}"])
+def test_a_frontend_that_is_no_mapping_is_told_when_its_cluster_is_selected(project: Project, frontends: str) -> None:
+    project.clusters(f"c: {{frontends: {frontends}}}\n")
+    project.write("- project: p\n- cluster: c\n")
+    with pytest.raises(ConfigurationError, match="clusters.c.frontends.* expects a"):
+        project.resolve(check=True)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -33,6 +42,8 @@ def frontend(fields: str) -> str:
         ("{}", "clusters.c: 'frontends' is missing"),
         ("{frontends: null}", "clusters.c: 'frontends' is missing"),
         ("{frontends: []}", "clusters.c.frontends is empty; expected at least 1 item"),
+        ("{frontends: [login]}", "clusters.c.frontends[0] expects a mapping, found 'login'"),
+        ("{frontends: [null]}", "clusters.c.frontends[0] expects a mapping, found nothing (null)"),
         ("{frontends: [{}], tunel: true}", "clusters.c: unknown field 'tunel' (did you mean 'tunnel'?)"),
         ("{frontends: [{}], tunnel: 1}", "clusters.c.tunnel expects true or false, found 1 (an integer)"),
         ("{frontends: [{}], workers: 0}", "clusters.c.workers expects an integer of at least 1, found 0"),

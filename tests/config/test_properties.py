@@ -15,9 +15,12 @@ from seamless.config import names
 from seamless.config.cluster import expand_templates
 from seamless.config.commands import active, read_commands
 from seamless.config.declarations import Report
-from seamless.config.errors import Finding
+from seamless.config.description import describe_config
+from seamless.config.errors import ConfigurationError, Finding
 from seamless.config.evaluation import evaluate
+from seamless.config.launch import SERVICES
 from seamless.config.nodes import parse
+from tests.config.conftest import HPC, WS, Project
 
 STAGES = st.sampled_from(["a", "b", "c"])
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -150,3 +153,66 @@ def test_nothing_that_looks_like_yaml_does_either(words: list[str]) -> None:
         read_commands(root, None, report)
     for finding in findings + report.findings:
         assert str(finding)
+
+
+ANYTHING = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        1.5,
+        "",
+        "x",
+        "a/b",
+        "..",
+        "\0",
+        "é",
+        "01:00:00",
+        [],
+        {},
+        [1],
+        [None],
+        {"a": 1},
+        {1: 2},
+        "remote",
+        "p q",
+    ]
+)
+
+
+def parts(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the places of all parts of a value."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place, *(found for key, child in children for found in parts(child, (*place, key)))]
+
+
+def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    """Return a value with another part at a place."""
+    if not place:
+        return new
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = replaced(value[place[0]], place[1:], new)
+    return copy
+
+
+@SETTINGS
+@given(data=st.data())
+def test_whatever_stands_in_a_file_it_is_a_configuration_or_findings(project: Project, data: st.DataObject) -> None:
+    files = {
+        "clusters": yaml.safe_load(HPC) | yaml.safe_load(WS),
+        "project": [
+            {"project": "p"},
+            {"cluster": data.draw(st.sampled_from(["hpc", "ws"]))},
+            {"stage a": [{"queue": "q"}]},
+        ],
+    }
+    for name in data.draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2)):
+        files[name] = replaced(files[name], data.draw(st.sampled_from(parts(files[name]))), data.draw(ANYTHING))
+    project.clusters(yaml.safe_dump(files["clusters"]))
+    project.write(yaml.safe_dump(files["project"]))
+    try:
+        config = project.resolve(stage=data.draw(st.sampled_from([None, "a"])), check=True)
+    except ConfigurationError as error:
+        assert error.findings
+    else:
+        assert set(describe_config(config, services=True)["services"]) == set(SERVICES)

@@ -163,6 +163,68 @@ def test_without_any_store_nothing_counts_as_stored():
     assert other.data[buffer.checksum] == b"homeless"
 
 
+def begun_and_gated():
+    """Return an active store that has begun to take a buffer, and that buffer."""
+    store = Store()
+    store.gate, store.begun = threading.Event(), threading.Event()
+    put = store.put
+
+    def slow_put(items):
+        store.begun.set()
+        put(items)
+
+    store.put = slow_put
+    session.activate([store])
+    buffer = Buffer(b"on its way")
+    buffer.incref()
+    return store, buffer
+
+
+def test_what_the_former_store_is_just_taking_is_given_to_the_new_one_too():
+    former, buffer = begun_and_gated()
+    assert former.begun.wait(60)
+    new = Store()
+    session.activate([new])
+    former.gate.set()
+    assert get_writer().flush(60) == []
+    assert new.data == {buffer.checksum: b"on its way"}
+
+
+def test_what_is_stored_at_once_while_the_stores_change_is_given_to_the_new_one_too():
+    former, buffer = begun_and_gated()
+    assert former.begun.wait(60)
+    former.begun.clear()
+    writing = threading.Thread(target=buffer.write_sync)
+    writing.start()
+    assert former.begun.wait(60)
+    new = Store()
+    session.activate([new])
+    former.gate.set()
+    writing.join()
+    assert get_writer().flush(60) == []
+    assert new.data == {buffer.checksum: b"on its way"}
+
+
+def test_spilled_bytes_that_wait_to_be_stored_survive_the_last_reference():
+    cache = session.buffer_cache = BufferCache(soft_cap=10, hard_cap=20)
+    contents = [b"%d" % i * 10 for i in range(5)]
+    checksums = []
+    for content in contents:
+        buffer = Buffer(content)
+        buffer.incref()
+        checksums.append(buffer.checksum)
+    del buffer
+    assert sum(entry.spilled for entry in cache.strong_cache.values()) >= 3
+    store = Store()
+    store.gate = threading.Event()
+    session.activate([store])
+    for checksum in checksums:
+        checksum.decref()
+    store.gate.set()
+    assert get_writer().flush(60) == []
+    assert sorted(store.data.values()) == contents
+
+
 def test_what_is_referenced_is_stored_again_when_the_stores_change():
     first, second = Store(), Store()
     session.activate([first])

@@ -34,6 +34,7 @@ import pytest
 from seamless.checksum import Checksum
 from seamless.remote.buffer_client import HashserverClient
 from seamless.remote.database_client import DatabaseClient
+from tests.helpers import disk
 from tests.integration.place import DEADLINE, PROGRAM, Place, eventually
 
 RESULT = Checksum.of(b"a\nb\n").hex()
@@ -170,13 +171,8 @@ def test_without_servers_that_can_be_started_there_is_one_message_and_nothing_is
 @pytest.fixture
 def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
     """Return a file system of 1 MiB."""
-    require(os.geteuid() == 0, "mounting a small file system needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    require(subprocess.run(mount, check=False, capture_output=True).returncode == 0, "mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with disk.small_disk(tmp_path, require, 1) as place:
+        yield place
 
 
 @pytest.mark.parametrize("service", ["hashserver", "database"])

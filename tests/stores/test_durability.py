@@ -95,7 +95,9 @@ def test_other_file_systems_get_a_call_for_each_file(tmp_path, files, calls, kin
     assert calls == ["one"] * 10
 
 
-@pytest.mark.parametrize(("release", "usable"), [("5.10.0-28-amd64", False), ("5.16.9", False), ("5.17.0", True), ("6.1.0-13-amd64", True)])
+@pytest.mark.parametrize(
+    ("release", "usable"), [("5.10.0-28-amd64", False), ("5.16.9", False), ("5.17.0", True), ("6.1.0-13-amd64", True)]
+)
 def test_a_system_that_keeps_errors_to_itself_is_not_relied_on(release, usable, monkeypatch):
     monkeypatch.setattr("platform.release", lambda: release)
     assert (durability._syncfs() is not None) == usable

@@ -19,6 +19,7 @@ from seamless.stores.database import ResultDatabase
 from seamless.stores.directory import BufferDirectory
 from seamless.stores.embedded import open_embedded
 from seamless.stores.errors import store_error
+from tests.helpers import disk
 
 TF, RESULT = Checksum.of(b"tf"), Checksum.of(b"result")
 
@@ -139,13 +140,8 @@ def test_a_directory_on_a_read_only_file_system_can_be_read(tmp_path, require):
 @pytest.fixture
 def small_disk(tmp_path: Path, require) -> Iterator[Path]:
     """Return a file system of 4 MiB."""
-    require(os.geteuid() == 0, "mounting a small file system needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
-    require(subprocess.run(mount, check=False, capture_output=True).returncode == 0, "mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with disk.small_disk(tmp_path, require, 4) as place:
+        yield place
 
 
 def test_a_full_disk_is_named_with_the_bytes_needed_and_nothing_is_left(small_disk, tmp_path):

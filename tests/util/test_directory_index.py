@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,13 +23,18 @@ from seamless.util.directory_index import (
     hash_file,
     hash_stream,
     index_bytes,
-    index_directory,
+    index_members,
     list_directory,
 )
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def index_directory(directory: Path, **options: Any) -> dict[str, str]:
+    """Return the index of a directory, as the commands make it."""
+    return index_members(list_directory(directory), **options)
 
 
 # --- files ---

@@ -6,7 +6,7 @@ they are in; they are listed apart.
 
 from __future__ import annotations
 
-from seamless.cli.commandline.grammar import Parsed, Statement, parse_text
+from seamless.cli.commandline.grammar import Parsed, Statement, parse_text, substitution
 from seamless.cli.commandline.line import ParsedLine, Redirect, SimpleCommand, Substituted, Word, place
 from seamless.cli.commandline.quoting import NotBashError, UnclosedError, is_assignment
 from seamless.errors import UsageError
@@ -27,14 +27,24 @@ def parse_bash(source: str) -> ParsedLine:
 
 def _walk(source: str, parsed: Parsed) -> ParsedLine:
     walker = _Walker(source, parsed.pipelines)
-    for start, content in parsed.substitutions:
-        inner = _walk(source, content)
+    for start, end in parsed.substitutions:
+        inner = _walk(source, _content(source, start, end))
         owner = walker.owner(start)
         found = [(command, start) for command in inner.commands]
         found += [(nested.command, nested.start) for nested in inner.substituted]
         walker.line.substituted += [Substituted(command, begin, owner) for command, begin in found]
     walker.line.substituted.sort(key=lambda nested: nested.start)
     return walker.line
+
+
+def _content(source: str, start: int, end: int) -> Parsed:
+    """Return what is in a substitution; bash says only when it executes backticks whether that are commands."""
+    if source[end] == ")":
+        return substitution(source, start)
+    try:
+        return parse_text(source[:end], start)
+    except NotBashError:
+        return Parsed([], [], end)
 
 
 class _Pipeline:

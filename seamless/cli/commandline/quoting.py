@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-")
 # Characters that bash acts upon wherever they stand.
 ACTIVE = frozenset(" \t\n'\"\\$`*?[|&;<>()")
@@ -142,9 +144,9 @@ def expansion_end(text: str, i: int) -> int:
         return end + 1
     following = text[i + 1 : i + 2]
     if following == "(":
-        end = arithmetic_end(text, i + 1) if text[i] == "$" else None
-        if end is not None:
-            return end
+        arithmetic = arithmetic_end(text, i + 1) if text[i] == "$" else None
+        if arithmetic is not None:
+            return arithmetic
         # Only the grammar knows which parenthesis closes a substitution: a pattern of `case` has one, too.
         from seamless.cli.commandline.grammar import substitution
 
@@ -161,6 +163,7 @@ def expansion_end(text: str, i: int) -> int:
     return i + 2 if following in EXPANSION_START else i + 1
 
 
+@lru_cache(maxsize=1024)  # what is nested would be read once more for each parenthesis around it
 def arithmetic_end(text: str, i: int) -> int | None:
     """Return the offset behind the `((...))` that begins at `text[i]`; None if it is none.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from typing import Any
 
 from seamless.cli.doctor.finding import HERE, Finding, good, note, problem, skipped
@@ -129,7 +130,7 @@ def _first(frontends: list[dict[str, Any]], service: str) -> dict[str, Any] | No
 # --- optional packages ------------------------------------------------------------------------------
 
 _EXTRAS = {
-    "shell": ("tree_sitter", "tree_sitter_bash"),
+    "shell": ("compression" if sys.version_info >= (3, 14) else "backports",),  # .zst files
     "arrays": ("numpy",),
     "progress": ("tqdm",),
     "services": ("fastapi", "uvicorn", "aiohttp"),

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WAITING, RUNNING, DONE, FAILED, BLOCKED, STOPPED = "waiting", "running", "done", "failed", "blocked", "stopped"
-STATES = (WAITING, RUNNING, DONE, FAILED, BLOCKED, STOPPED)
 _COMMAND_SHOWN = 200  # characters
 
 

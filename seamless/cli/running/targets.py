@@ -9,6 +9,7 @@ import os
 
 from seamless.checksum import Checksum
 from seamless.errors import CacheMissError, SeamlessError
+from seamless.stores.filesystem import remove_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,15 +197,6 @@ def _clear_old_files(result: TargetResult, messages: Messages) -> None:
         )
 
 
-def remove_if_there(path: str) -> bool:
-    """Delete a file; tell whether it was there."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def make_parent(path: str) -> None:
     """Create the directory that `path` is in."""
     parent = os.path.dirname(path)
@@ -232,5 +224,5 @@ def replace_file(path: str, data: Any) -> None:
             f.write(data)
         os.replace(temporary, path)
     except BaseException:
-        remove_if_there(temporary)
+        remove_file(temporary)
         raise

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from seamless.checksum import Checksum
 from seamless.cli.common import describe
 from seamless.cli.storage import as_directory, copy_out
-from seamless.cli.transfer.files import is_special, remove_if_there, replacing, temporary_beside
+from seamless.cli.transfer.files import is_special, replacing, temporary_beside
 from seamless.errors import BufferCorruptionError, SeamlessError, StoreError
+from seamless.stores.filesystem import remove_file
 from seamless.util.safe_paths import SafeRoot
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Fetcher:
                 ) from exc
             raise
         finally:
-            remove_if_there(temporary)  # still there when both are links to one file, and after an error
+            remove_file(temporary)  # still there when both are links to one file, and after an error
 
     def _form(self, checksum: Checksum, suffix: str | None) -> str:
         """Return the path of the verified form of a buffer that a link is to lead to."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from seamless.stores.filesystem import remove_file
+
 _PREFIX_BYTES = 100  # of the name, in that of the temporary file: together they must not exceed 255
 
 
@@ -46,17 +48,8 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
             yield file
         os.replace(temporary, path)
     except BaseException:
-        remove_if_there(temporary)
+        remove_file(temporary)
         raise
-
-
-def remove_if_there(path: str) -> bool:
-    """Delete a file or link; tell whether it was there."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def same_file(first: str, second: str) -> bool:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from seamless.checksum import Checksum
 from seamless.cli.common import FAILURE, OK, describe, format_size
 from seamless.cli.storage import as_directory
-from seamless.cli.transfer.files import remove_if_there, write_sidecar
+from seamless.cli.transfer.files import write_sidecar
 from seamless.cli.transfer.hashing import Hashing
 from seamless.cli.transfer.items import find_targets
 from seamless.cli.transfer.limits import UploadLimits
 from seamless.cli.transfer.report import about, show_problems
 from seamless.cli.transfer.sending import Sender, verify_stored
 from seamless.errors import BufferCorruptionError, CacheMissError, StoreReadOnlyError, UsageError
+from seamless.stores.filesystem import remove_file
 from seamless.util.directory_index import index_bytes
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Upload:
             else:
                 target.checksum = target.items[0].checksum
                 if not target.path.endswith(".INDEX"):
-                    remove_if_there(target.stem + ".INDEX")  # of an earlier directory of this name
+                    remove_file(target.stem + ".INDEX")  # of an earlier directory of this name
             write_sidecar(target.stem + ".CHECKSUM", target.checksum.encode() + b"\n")
         except OSError as exc:
             target.fail(f"everything is stored, but has no sidecar: {describe(exc)}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from seamless.launcher.guard.environment import isolated_python, program, single_file
 from seamless.launcher.guard.refusals import BadSetting
+from seamless.launcher.paths import BASE_VARIABLE, base_directory
 
 NAME = "rhl-guard"
 
@@ -19,8 +20,9 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 _TYPES = re.compile(
     r"ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 )
-# Python looks for its library beside the program that this names, isolated or not; sshd may accept it from clients.
-_WITHOUT = ("/usr/bin/env", "-u", "PYTHONEXECUTABLE")
+# sshd may accept these from clients. Python looks for its library beside the program that the first one names,
+# isolated or not; the second one says where states and log are.
+_WITHOUT = ("/usr/bin/env", "-u", "PYTHONEXECUTABLE", "-u", BASE_VARIABLE)
 _SHORTEST_RSA = 2048 // 8
 
 
@@ -36,7 +38,7 @@ def authorized_line(key_file: str, arguments: Sequence[str], *, tunnels: bool = 
 
     `bind`: the address on which services listen; empty is the loopback interface.
     """
-    command = shlex.join([*_WITHOUT, *_guard(), *arguments])
+    command = shlex.join([*_environment(), *_guard(), *arguments])
     if not command.isprintable():
         raise BadSetting("the path of the guard or of its files has control characters")
     quoted = command.replace('"', '\\"')
@@ -46,6 +48,12 @@ def authorized_line(key_file: str, arguments: Sequence[str], *, tunnels: bool = 
 def _tunnels(bind: str) -> list[str]:
     hosts = [f"[{bind}]" if ":" in bind else bind] if bind else _LOOPBACK
     return ["port-forwarding", *(f'permitopen="{host}:*"' for host in hosts), 'permitlisten="localhost:1"']
+
+
+def _environment() -> list[str]:
+    """Return the words that settle what isolated Python still takes from its environment, as it is now."""
+    chosen = [f"{BASE_VARIABLE}={base_directory()}"] if os.environ.get(BASE_VARIABLE) else []
+    return [*_WITHOUT, *chosen]
 
 
 def _guard() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seamless.launcher.clearing import clear_directory
-from seamless.launcher.helpers.frame import FAILURE, OK, Call, complain, run_helper, write_stdout
+from seamless.launcher.helpers.frame import FAILURE, OK, Call, complain, run_helper, shown, write_stdout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,6 @@ def _run(call: Call) -> int:
         markers=frozenset(call.guarded.markers) if call.guarded else frozenset(),
     )
     for problem in cleared.problems:
-        complain(PROG, problem)
+        complain(PROG, shown(problem))
     write_stdout(f"removed {cleared.removed} item(s) from {path}\n".encode("utf-8", "surrogateescape"))
     return FAILURE if cleared.problems else OK

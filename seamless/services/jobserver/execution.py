@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # Steps under way: beside those that are executed, others are looked up, claimed and kept, which threads do together.
 _THREADS_A_WORKER, _THREADS = 4, 8
-PARAMETERS = ("database", "buffer", "record")
 
 
 class JobExecutor(WorkerPoolExecutor):

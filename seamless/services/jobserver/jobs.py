@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +29,16 @@ _OUTPUTS_KEPT = 32 << 20  # bytes of captured output in jobs that have ended
 
 
 class Job:
-    """One execution."""
+    """One execution. Of many that have ended something is remembered: it has to be little."""
+
+    __slots__ = (
+        *("tf", "command", "buffers", "clients", "anonymous", "outcome", "created", "finished", "repetitions", "live"),
+        *("_submission", "_pieces", "_first", "_size", "_waiters", "_watchers"),
+    )
 
     def __init__(self, request: JobRequest, submission: Submission):
-        self.tf, self.submission = request.tf, submission
+        self.tf = request.tf
+        self._submission: Submission | None = submission  # None: it is done
         self.command = request.command or request.name
         self.buffers = request.buffers  # findable while it is under way, and stored with the result
         self.clients: set[str] = set()  # requests that want it
@@ -41,10 +47,22 @@ class Job:
         self.created, self.finished = time.time(), 0.0
         self.repetitions = 0
         self.live = False
-        self._pieces: deque[tuple[str, bytes]] = deque()
+        self._pieces: list[tuple[str, bytes]] = []
         self._first, self._size = 0, 0  # number of the first piece, bytes of all
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: list[asyncio.Future[None]] = []
         self._watchers: list[Callable[..., None]] = []
+
+    @property
+    def submission(self) -> Submission:
+        """The execution; not when it is done."""
+        assert self._submission is not None
+        return self._submission
+
+    def end(self, outcome: Outcome) -> None:
+        """Note the outcome, and let go of what was needed until now."""
+        outcome.kept = self.buffers = []  # the buffers are where they belong
+        _let_go_of_frames(outcome.original)
+        self.outcome, self.finished, self._submission = outcome, time.time(), None
 
     @property
     def done(self) -> bool:
@@ -78,15 +96,18 @@ class Job:
             return
         self._pieces.append((stream, data))
         self._size += len(data)
-        while self._size > _OUTPUT and len(self._pieces) > 1:
-            self._size -= len(self._pieces.popleft()[1])
-            self._first += 1
+        lost = 0
+        while self._size > _OUTPUT and lost < len(self._pieces) - 1:
+            self._size -= len(self._pieces[lost][1])
+            lost += 1
+        del self._pieces[:lost]
+        self._first += lost
         self.notify()
 
     def output(self, start: int) -> tuple[list[tuple[str, bytes]], int]:
         """Return the pieces from number `start` on as far as they are still there, and the number of the first."""
         first = max(start, self._first)
-        return list(self._pieces)[first - self._first :], first
+        return self._pieces[first - self._first :], first
 
     def has_output(self, start: int) -> bool:
         """Tell whether there are pieces from that number on."""
@@ -119,12 +140,12 @@ class Job:
     async def changed(self, seconds: float) -> None:
         """Wait for the next notification, but not for longer than that."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters.append(waiter)
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(waiter, seconds)
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.remove(waiter)
 
 
 class Jobs:
@@ -227,9 +248,8 @@ class Jobs:
             job.notify()
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
-        outcome.kept = job.buffers = []  # the buffers are where they belong
-        job.outcome, job.finished = outcome, time.time()
         self._unfinished.pop(job.submission, None)
+        job.end(outcome)
         self._count(outcome)
         self._kept_output += _output_size(job)
         job.notify()
@@ -251,6 +271,13 @@ class Jobs:
             self.cached += 1
         else:
             self.executed += 1
+
+
+def _let_go_of_frames(exc: BaseException | None) -> None:
+    """Drop the tracebacks of an exception: they hold all that there was around it, and its text has been taken."""
+    while exc is not None:
+        exc.__traceback__ = None
+        exc = exc.__cause__ or exc.__context__
 
 
 def _output_size(job: Job) -> int:

@@ -24,11 +24,6 @@ class Resolved:
     which: tuple[str, ...] = ()
     commands: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # path and version by name
 
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether the step needs a process that is started for it."""
-        return self.image is not None or self.name is not None
-
     def facts(self) -> dict[str, Any]:
         """Return what there is to record."""
         found: dict[str, Any] = {"commands": {name: dict(facts) for name, facts in self.commands.items()}}

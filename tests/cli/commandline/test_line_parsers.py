@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from seamless.cli.commandline.bash import parse_bash
 from seamless.cli.commandline.line import ParsedLine
 from seamless.cli.commandline.quoting import quote, unquote
 from seamless.cli.commandline.split import split_line
-from seamless.errors import MissingDependencyError, UsageError
+from seamless.errors import UsageError
 
 
 def words(line: ParsedLine) -> list[list[str]]:
@@ -210,12 +209,6 @@ def test_a_syntax_error_never_executes_anything(tmp_path: Any) -> None:
     with pytest.raises(UsageError):
         parse_bash(f"touch {tmp_path}/pwned; ; done")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_tree_sitter_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tree_sitter", None)
-    with pytest.raises(MissingDependencyError, match=r"tree-sitter.*seamless\[shell\]"):
-        parse_bash("for f in a; do b; done")
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))

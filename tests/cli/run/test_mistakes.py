@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers.disk import small_disk
 
 A_TXT = "e49c81e2d2f84e259d40e2fb8192f3bcd198b355184845d76d8f58807d0d78ee"
 
@@ -167,14 +168,8 @@ def test_a_cache_that_is_a_file(seamless_run: Any, cache: Path) -> None:
 @pytest.fixture
 def small_cache(tmp_path: Path, require: Any) -> Iterator[Path]:
     """A cache directory on a file system of one megabyte."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = os.getuid() == 0 and (
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], check=False).returncode == 0
-    )
-    require(mounted, "mounting a small tmpfs needs root")
-    yield path
-    subprocess.run(["umount", path], check=True)
+    with small_disk(tmp_path, require, 1) as place:
+        yield place
 
 
 @pytest.mark.parametrize("what", ["input", "result"])

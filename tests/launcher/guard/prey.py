@@ -29,7 +29,7 @@ NAMES = (
     b" ",
     b"*",
 )
-DEEP = 3000  # directories in each other: deeper than Python recurses, and than a path is long
+DEEP = 1500  # directories in each other: deeper than Python recurses, and than a path is long
 
 
 class Prey:
@@ -81,7 +81,12 @@ class Prey:
         for name in ("os", "encodings"):
             (library / f"{name}.py").write_text(f"import posix\nposix.open({str(self.sprung)!r}, posix.O_CREAT)\n")
         (data / "evil.sif").write_text("no image")
-        fd = os.open(data / "deep", os.O_RDONLY)
+        for path in (os.fsencode(data / "deep"), os.path.join(os.fsencode(data), b"kept", NAMES[0], NAMES[1])):
+            os.makedirs(path, exist_ok=True)
+            self._deepen(path)
+
+    def _deepen(self, path: bytes) -> None:
+        fd = os.open(path, os.O_RDONLY)
         for _ in range(DEEP):
             os.mkdir("d", dir_fd=fd)
             below = os.open("d", os.O_RDONLY, dir_fd=fd)

@@ -230,21 +230,25 @@ def test_names_of_directories_are_shown_as_plain_text(prey: Prey) -> None:
 
 
 def test_what_cannot_be_removed_is_named_as_plain_text(prey: Prey) -> None:
-    place = prey.data / "kept"
-    os.makedirs(os.path.join(os.fsencode(place), b"a\nrhl-guard: rejected: forged\x1b[2J", b"d"), exist_ok=True)
-    subprocess.run(["chattr", "+i", *place.iterdir()], check=False, capture_output=True)
-    try:
-        done = prey.ssh("guard", prey.text("rhl-clear <data>/kept"))
-        prey.check(done.stdout, done.stderr)
-    finally:
-        subprocess.run(["chattr", "-i", *place.iterdir()], check=False, capture_output=True)
+    done = prey.ssh("guard", prey.text("rhl-clear <data>/kept"))
+    assert (done.returncode, "rhl-clear: cannot remove " in done.stderr) == (1, True)
+    prey.check(done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"[1]", b'{"a":1', b"\xff{}", b'{"a":NaN}', b"[" * 100_000, b'{"a":"' + b"x" * (2 << 20) + b'"}']
-)
-def test_parameters_that_are_none_start_nothing(prey: Prey, data: bytes) -> None:
-    done = prey.ssh("guard", prey.text(f"{LAUNCH} --parameters-stdin -- {SERVER}"), data=data)
+NO_PARAMETERS = {
+    "nothing": b"",
+    "no object": b"[1]",
+    "cut short": b'{"a":1',
+    "no text": b"\xff{}",
+    "no number": b'{"a":NaN}',
+    "deep": b"[" * 100_000,
+    "long": b'{"a":"' + b"x" * (2 << 20) + b'"}',
+}
+
+
+@pytest.mark.parametrize("kind", NO_PARAMETERS)
+def test_parameters_that_are_none_start_nothing(prey: Prey, kind: str) -> None:
+    done = prey.ssh("guard", prey.text(f"{LAUNCH} --parameters-stdin -- {SERVER}"), data=NO_PARAMETERS[kind])
     assert (done.returncode, done.stdout) == (1, "")
     assert "rhl-guard: rejected: rhl-launch-service: --parameters-stdin: standard input " in done.stderr
     prey.check(done.stderr)
@@ -284,17 +288,15 @@ VARIABLES = {
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_variable_of_the_client_changes_nothing(prey: Prey, name: str) -> None:
     option = b"-oSetEnv=" + name.encode() + b"=" + prey.text(VARIABLES[name])
-    probe = f"rhl-verify-port 127.0.0.1 {prey.listener.getsockname()[1]}"
-    for command in ("rhl-ps --key", "rhl-conda-info", probe):
-        done = prey.ssh(option, "-oControlPath=none", "guard", command)
-        prey.check(done.stdout, done.stderr)
+    done = prey.ssh(option, "-oControlPath=none", "guard", "rhl-ps --key")
+    prey.check(done.stdout, done.stderr)
     assert (prey.data / "plain" / "x").exists()
+    assert os.listdir(prey.data / "forged") == ["server"]
 
 
 CHANNELS = (
     ("-s", "guard", "sftp"),
     ("-W", "192.0.2.1:22", "guard"),
-    ("-W", "<victim>/precious", "guard"),
     ("-N", "-oExitOnForwardFailure=yes", "-R", "0.0.0.0:0:127.0.0.1:1", "guard"),
     ("-N", "-oExitOnForwardFailure=yes", "-R", "<victim>/socket:127.0.0.1:1", "guard"),
     ("-N", "-oTunnel=point-to-point", "-oExitOnForwardFailure=yes", "-w", "any:any", "guard"),

@@ -35,10 +35,18 @@ def test_the_line_closes_everything_but_tunnels(key: Path, places: Places, run_c
     )
     command, _, given = rest.partition('" ')
     assert shlex.split(command) == (
-        ["/usr/bin/env", "-u", "PYTHONEXECUTABLE", sys.executable, "-I", "-X", "utf8", str(SCRIPTS / "rhl-guard")]
-        + [*places.flags, "--read-only"]
+        ["/usr/bin/env", "-u", "PYTHONEXECUTABLE", "-u", "REMOTE_HTTP_LAUNCHER_DIR"]
+        + [sys.executable, "-I", "-X", "utf8", str(SCRIPTS / "rhl-guard"), *places.flags, "--read-only"]
     )
     assert given == key.read_text()
+
+
+def test_where_states_are_is_settled_by_who_prints_the_line(
+    key: Path, places: Places, tmp_path: Path, run_cli: RunCli
+) -> None:
+    words = ["rhl-guard", *places.flags, "--print-authorized-key", str(key)]
+    line = run_cli(words, env={"REMOTE_HTTP_LAUNCHER_DIR": str(tmp_path / "base")}).stdout.decode()
+    assert f"-u REMOTE_HTTP_LAUNCHER_DIR REMOTE_HTTP_LAUNCHER_DIR={tmp_path}/base " in line
 
 
 def test_without_tunnels_the_line_closes_forwarding_too(key: Path, capsys: pytest.CaptureFixture[str]) -> None:

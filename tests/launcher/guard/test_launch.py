@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from seamless.launcher.guard.deciding import Decision, decide
+from seamless.launcher.guard.refusals import Rejected
 from seamless.launcher.guard.services import SERVICES
+from seamless.launcher.guard.settings import parse_settings
 from seamless.launcher.services import SERVICES as KNOWN
 from tests.launcher.guard.conftest import Answer, Ask, Places
 
@@ -433,3 +436,48 @@ def test_binds_are_resolved_and_keep_their_name(
     assert answer.argv is not None
     real = f"{places.root}/real"
     assert json.loads(answer.argv[answer.argv.index("--image") + 1])["binds"] == [f"{real}:{real}:rw"]
+
+
+# --- parameters -------------------------------------------------------------------------------------------
+
+
+def judged(call: list[str], flags: tuple[str, ...], parameters: object = None) -> Decision:
+    return decide(call, parse_settings(flags), parameters=lambda: parameters)  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("as_input", [True, False])
+def test_the_helper_gets_parameters_as_its_input_and_in_no_argument(places: Places, as_input: bool) -> None:
+    given = {"token": "open sesame"}
+    words = ["--parameters-stdin"] if as_input else ["--parameters", json.dumps(given)]
+    call = ["rhl-ensure", "--key", "K", "--workdir", str(places.root), *words, "--", "hashserver", str(places.root)]
+    decision = judged(call, places.flags, given)
+    assert json.loads(decision.data) == given
+    assert "--parameters-stdin" in decision.arguments
+    assert "sesame" not in " ".join(decision.arguments)
+
+
+def test_a_helper_without_parameters_gets_no_input(places: Places) -> None:
+    decision = judged(["rhl-ps"], places.flags)
+    assert (decision.helper, decision.data) == ("rhl-ps", b"")
+
+
+def test_directories_of_buffers_are_bound_into_an_image_only_where_the_policy_allows(
+    places: Places, image: tuple[Path, tuple[str, str]]
+) -> None:
+    path, flags = image
+    (places.root / "real").mkdir()
+    (places.root / "link").symlink_to("real")
+    (places.root / "out").symlink_to(places.outside)
+
+    def asked(directory: object) -> Decision:
+        image_words = ["--image", json.dumps({"path": str(path)}), "--parameters-stdin"]
+        call = ["rhl-ensure", "--key", "K", "--workdir", "/tmp", *image_words, "--", "seamless-jobserver"]
+        return judged(call, (*places.flags, *flags), {"buffer": [{"url": "http://h"}, {"remote_directory": directory}]})
+
+    for directory in (str(places.outside), f"{places.root}/out", "/etc", f"{places.outside}/absent", "~/.ssh"):
+        with pytest.raises(Rejected):
+            asked(directory)
+    for directory in ("link", "absent"):
+        found = json.loads(asked(f"{places.root}/{directory}").data)["buffer"][1]["remote_directory"]
+        assert found == f"{places.root}/{'real' if directory == 'link' else directory}"
+    assert json.loads(asked(None).data)["buffer"][1] == {"remote_directory": None}

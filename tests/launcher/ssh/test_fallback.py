@@ -59,6 +59,15 @@ def test_a_machine_with_nothing_but_python_is_enough(bare: Sshd, remote_dict: Re
     assert stop(remote_dict()) == "stopped"
 
 
+def test_parameters_reach_a_service_with_the_helpers_that_are_brought_and_later(
+    bare: Sshd, remote_dict: RemoteDict
+) -> None:
+    for text in ("first", "second"):
+        assert run(remote_dict(file_parameters={"a": text}))["parameters"] == {"a": text}
+        assert stop(remote_dict()) == "stopped"
+    assert not any("first" in command or "second" in command for command in bare.commands())
+
+
 def test_the_helpers_are_brought_once(bare: Sshd, remote_dict: RemoteDict) -> None:
     assert status(remote_dict()) is None
     (first,) = brought(bare)

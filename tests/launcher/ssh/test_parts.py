@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seamless.launcher import Configuration, Observer, connect
 from seamless.launcher.grammar import parse
 from seamless.launcher.ssh import sharing
-from seamless.launcher.ssh.arguments import differences, ensure_words, json_object, launch_words
+from seamless.launcher.ssh.arguments import differences, ensure_data, ensure_words, json_object, launch_words
 from seamless.launcher.ssh.command import options, remote_command, ssh_program
 from seamless.launcher.ssh.connection import connection_error
 from seamless.launcher.ssh.executor import SSHExecutor
@@ -76,11 +76,22 @@ def test_the_helpers_accept_what_they_are_sent() -> None:
         assert (invocation.options["key"], invocation.options["conda-env"]) == ("k", "steps")
         assert json.loads(str(invocation.options["meta"])) == {"a": "é\n"}
     assert invocation.helper == "rhl-launch-service"
+    assert json.loads(str(invocation.options["parameters"])) == {"x": [1]}
     ensured = parse("rhl-ensure", ensure_words(config, "restart")[1:]).options
     assert (ensured["start-timeout"], ensured["on-mismatch"]) == (2.5, "restart")
     assert json.loads(str(ensured["handshake"])) == {
         "path": "health", "parameters": {"q": "1"}, "port_name": "dashboard_port",
     }  # fmt: skip
+
+
+def test_parameters_travel_on_standard_input_and_in_no_argument() -> None:
+    config = configuration(file_parameters={"token": "open sesame"})
+    words = ensure_words(config, "warn")
+    assert parse(words[0], words[1:]).options["parameters-stdin"] is True
+    assert "sesame" not in " ".join(words)
+    assert json.loads(ensure_data(config) or b"") == {"token": "open sesame"}
+    assert ensure_data(configuration()) is None
+    assert "--parameters-stdin" not in ensure_words(configuration(), "warn")
 
 
 def test_what_a_login_shell_says_is_no_answer() -> None:

@@ -50,7 +50,12 @@ def test_resources_are_outside_the_identity_and_can_be_taken_back() -> None:
 
 PROGRAM = """
 import time
+from seamless.remote import daskserver_remote
 mark, go = {mark!r}, {go!r}
+client = daskserver_remote.client().client
+
+def waiting(dask_worker):
+    return len(dask_worker.state.constrained)
 
 @delayed
 def on_gpu(i, mark, go):
@@ -68,6 +73,8 @@ while not os.path.exists(mark + "1"):
     time.sleep(0.01)
 print(where(4, os.devnull).run()["x"])  # on the other place
 second = on_gpu(2, mark, go).start()
+while not any(client.run(waiting).values()):
+    time.sleep(0.01)
 open(go, "w").close()
 print(first.run(), second.run())
 greedy = where.copy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import sqlite3
 import subprocess
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seamless.checksum import Checksum
+from tests.helpers import disk
 
 from .conftest import DEADLINE, Answer, Server, Start, request
 
@@ -146,13 +146,8 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(start: Start, da
 @pytest.fixture
 def small_disk(tmp_path: Path, require: Any) -> Iterator[Path]:
     """Return a file system of 2 MiB."""
-    require(os.geteuid() == 0, "mounting a small file system needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)]
-    require(subprocess.run(mount, check=False, capture_output=True).returncode == 0, "mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with disk.small_disk(tmp_path, require, 2) as place:
+        yield place
 
 
 def test_on_a_full_disk_writes_are_refused_and_reads_go_on(start: Start, small_disk: Path) -> None:

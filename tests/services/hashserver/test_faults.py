@@ -6,7 +6,6 @@ import http.client
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from seamless.compression_utils import compress_bytes
+from tests.helpers import disk
 
 ABSENT = "5ad3" + 60 * "0"
 StartServer = Callable[..., Any]
@@ -261,13 +261,8 @@ def test_a_damaged_compressed_form_has_no_length(server: Any, tools: Any, data: 
 @pytest.fixture
 def small_disk(tmp_path: Path, require: Any) -> Iterator[Path]:
     """Return a file system of 4 MiB."""
-    require(os.geteuid() == 0, "mounting a small file system needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
-    require(subprocess.run(mount, check=False, capture_output=True).returncode == 0, "mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with disk.small_disk(tmp_path, require, 4) as place:
+        yield place
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(small_disk: Path, start_server: StartServer, tools: Any) -> None:

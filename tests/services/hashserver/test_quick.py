@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers.disk import small_disk
 
 DATA = b"small data\n"
 
@@ -92,16 +93,9 @@ def test_a_buffer_beyond_the_limit_is_refused(start_server: Any, put: Any) -> No
 
 
 def test_on_a_full_disk_an_upload_is_refused(start_server: Any, tmp_path: Path, put: Any, require: Any) -> None:
-    require(os.geteuid() == 0, "mounting a small file system needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    require(subprocess.run(mount, check=False, capture_output=True).returncode == 0, "mounting is not permitted here")
-    try:
+    with small_disk(tmp_path, require, 1) as disk:
         server = start_server("--writable", directory=disk)
         (disk / "filler").write_bytes(b"x" * ((1 << 20) - (1 << 16)))
         answer = put(server, os.urandom(200_000))
         assert answer.status == 507 and str(disk) in answer.json["message"]
         assert server.files() == ["filler"]
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)

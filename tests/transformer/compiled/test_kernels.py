@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.compiled.kernels import VECTORS_GO
+
 Step = Callable[..., Any]
 
 # --- Smith-Waterman: the best score of a local alignment, and where it ends ------------------------
@@ -300,22 +302,9 @@ pub unsafe extern "C" fn transform(
 """
 
 # A product that is converted is rounded: Go does not contract it with a sum, on whatever processor.
-BODIES_GO = """\
-package main
-
-// #define transform declared_for_transform
-// #include "transformer.h"
-// #undef transform
-import "C"
-import (
-	"math"
-	"unsafe"
-)
-
-func vectors(p *C.float64_3, n C.uint) [][3]float64 {
-	return unsafe.Slice((*[3]float64)(unsafe.Pointer(p)), n)
-}
-
+BODIES_GO = (
+    VECTORS_GO
+    + """
 //export transform
 func transform(
 	N C.uint, x *C.float64_3, v *C.float64_3, mass *C.double, dt float64, steps int32, yy *C.float64_3, ww *C.float64_3,
@@ -354,6 +343,7 @@ func transform(
 
 func main() {}
 """
+)
 
 
 def bodies(x: Any, v: Any, m: Any, dt: float, steps: int) -> tuple[Any, Any]:

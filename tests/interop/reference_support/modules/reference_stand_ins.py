@@ -1,6 +1,6 @@
 """A pytest plugin: what the tests import of the reference's implementation and is not here, as empty modules and names.
 
-A few are not empty, see `reference_commands`.
+A few are not empty, see `reference_commands` and the package `seamless_dask` beside this file.
 
 So the tests of a file that need nothing of it can run. A test that does use such a name fails with NotPublic.
 """
