@@ -140,23 +140,36 @@ ZSH_VERBS = r"""  seamless)
 """
 
 
-# `seamless-run` passes what follows its options to fish, which knows how to complete it.
+# What follows the options of a command that runs others is completed as a line of its own.
 FISH_COMMAND = r"""
-# Tell whether options may stand here: no word before this one is that of the command.
-function __seamless_NAME_options
-    set -l skip no
-    for word in (commandline -opc)[2..]
-        if test $skip = yes
-            set skip no
-        else if contains -- $word VALUES
-            set skip yes
-        else if test "$word" = --; or not string match -q -- '-?*' $word
-            return 1
+# Print the words of the command that stand before the one to be completed; 1 while there are options only.
+function __seamless_NAME_words
+    set -l words (commandline -opc)[2..]
+    set -l value no
+    for i in (seq (count $words))
+        if test $value = yes
+            set value no
+        else if contains -- $words[$i] VALUES
+            set value yes
+        else if test "$words[$i]" = --
+            string escape -- $words[(math $i + 1)..]
+            return 0
+        else if not string match -q -- '-?*' $words[$i]
+            string escape -- $words[$i..]
+            return 0
         end
+    end
+    return 1
+end
+
+function __seamless_NAME_rest
+    set -l words (__seamless_NAME_words)
+    if test $status -eq 0; or not string match -q -- '-*' (commandline -ct)
+        complete -C (string join ' ' -- $words (commandline -ct))
     end
 end
 
-complete -c COMMAND -f -a '(__fish_complete_subcommand VALUES)'
+complete -c COMMAND -f -a '(__seamless_NAME_rest)'
 """
 FISH_VERBS = r"""
 # Complete `seamless VERB ...` as the command of the verb.
@@ -360,7 +373,7 @@ def fish_completions(command: Command) -> str:
         values = " ".join(s for o in command.options if o.value and not o.attached_only for s in o.strings)
         text = FISH_COMMAND.replace("NAME", function).replace("COMMAND", command.name).replace("VALUES", values)
         lines.append(text.rstrip())
-        condition = f" -n __seamless_{function}_options"
+        condition = f" -n 'not __seamless_{function}_words >/dev/null'"
     elif command.rest != "file":
         lines.append(f"complete -c {command.name} -f{FISH_REST[command.rest]}")
     lines += [f"complete -c {command.name}{condition}{fish_option(option)}" for option in command.options]

@@ -9,6 +9,7 @@ need() { # need COMMAND PACKAGE...: the packages, if the command is missing
   command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] || packages+=("${@:2}")
 }
 need zsh zsh
+need fish fish
 need tmux tmux
 need mandoc mandoc
 need sshd openssh-server

@@ -92,7 +92,10 @@ def write_bool(value: Any) -> bytes:
 
 def write_checksum(value: Any) -> bytes:
     """Return a checksum, or lists and dicts of checksums, as JSON. Raises ValueError, TypeError."""
-    validate_checksum(value)
+    try:
+        validate_checksum(value)
+    except RecursionError:
+        raise TypeError("lists and dicts of checksums nested too deeply, or containing themselves") from None
     return canonical_json(value)
 
 
@@ -232,7 +235,10 @@ def parse_checksum(data: Any, writable: bool = False) -> Any:
     if len(text) == 64 and text.isalnum():
         return Checksum(text).hex()
     value = parse_strict(data)
-    validate_checksum(value)
+    try:
+        validate_checksum(value)
+    except RecursionError:
+        raise ValueError(f"lists and dicts of checksums nested too deeply; in: {shorten(text)}") from None
     return value
 
 

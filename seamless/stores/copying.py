@@ -10,10 +10,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seamless.checksum.sha256 import quick
 from seamless.errors import BufferCorruptionError
 from seamless.stores.filesystem import clone, copy_content, remove_file, write_all
 from seamless.stores.incoming import Group, ReadInto, new_file, pump
 from seamless.stores.verify import Mismatch, decompressed, digest_of, state_of
+from seamless.util.reading import read_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +106,7 @@ def take_in(writing: Writing, source: Any, name: str, move: bool, expected: byte
 
     group, status = writing.group, _regular(source)
     if status is not None and move and _is_private(name, status):
-        digest, length = pump(source.readinto, None)
+        digest, length = pump(source.readinto, None, small=status.st_size <= _SMALL)
         check(digest)
         if writing.already_there(digest, length):
             return digest, length
@@ -114,9 +116,7 @@ def take_in(writing: Writing, source: Any, name: str, move: bool, expected: byte
         source.seek(0)
     if status is not None and status.st_size <= _SMALL:
         data = source.read()
-        from hashlib import sha256
-
-        digest = sha256(data).digest()
+        digest = quick[0](data).digest()
         check(digest)
         if not writing.already_there(digest, len(data)):
             group.add(digest.hex(), data)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CHUNK = 1 << 20
+_SMALL_CHUNK = 1 << 16
 _CHUNKS = 4
 _CONCURRENT = 1 << 22  # bytes from which hashing in a second thread pays
 
@@ -83,14 +84,17 @@ def pump(read_into: ReadInto, write: Callable[[memoryview], None] | None, *, sma
 
 
 def _pump_alone(read_into: ReadInto, write: Callable[[memoryview], None] | None) -> tuple[bytes, int]:
-    hasher, length = new_hash(), 0
-    view = memoryview(bytearray(_CHUNK))
-    while n := read_into(view):
-        hasher.update(view[:n])
+    view, hasher, length = memoryview(bytearray(_SMALL_CHUNK)), None, 0
+    while n := read_into(rest := view[length:] if hasher is None else view):
         if write is not None:
-            write(view[:n])
+            write(rest[:n])
         length += n
-    return hasher.digest(), length
+        if hasher is not None:
+            hasher.update(rest[:n])
+        elif length == _SMALL_CHUNK:
+            hasher = new_hash(view)
+    digest: bytes = (quick[0](view[:length]) if hasher is None else hasher).digest()
+    return digest, length
 
 
 def new_file(base: str, mode: int = 0o600) -> tuple[int, str]:

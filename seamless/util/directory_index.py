@@ -10,10 +10,11 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from seamless.compression_utils import open_decompressed, strip_compression_suffix
 from seamless.errors import UsageError
+from seamless.util.reading import read_into
 
 _PIECE = 1 << 19  # bytes hashed at a time; a few of them fit the cache of a processor core
 _PIECES = 4

@@ -161,6 +161,41 @@ def test_without_root_a_key_is_one_line_among_those_of_others(tools: Path, tmp_p
     assert seen == [(True, 1, True), (False, 1, True), (True, 0, True)]
 
 
+@pytest.mark.ansible
+@pytest.mark.timeout(700)
+@pytest.mark.xdist_group("ansible")
+def test_the_units_may_do_little_beside_serving(
+    units: Path, tmp_path: Path, require: Callable[[object, str], None]
+) -> None:
+    require("systemd-analyze", "systemd is missing")
+    place = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)}
+    words = [
+        "systemd-analyze",
+        "security",
+        "--user",
+        "--offline=true",
+        "--json=short",
+        str(units / "seamless-buffers.service"),
+    ]
+    done = subprocess.run(words, env=place, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout, done.stderr
+    closed = {fact["name"] for fact in json.loads(done.stdout) if fact["set"]}
+    assert {
+        "NoNewPrivileges=", "LockPersonality=", "RestrictRealtime=", "RestrictSUIDSGID=", "SystemCallArchitectures=",
+        "RestrictNamespaces=~user", "RestrictNamespaces=~mnt", "RestrictAddressFamilies=~AF_PACKET",
+        "SystemCallFilter=~@mount", "SystemCallFilter=~@module", "SystemCallFilter=~@debug",
+    } <= closed  # fmt: skip
+
+
+def test_what_sshd_must_not_accept_from_clients_is_told_from_what_it_usually_does() -> None:
+    tasks = yaml.safe_load((ANSIBLE / "roles" / "rhl_guard" / "tasks" / "own_file.yml").read_text())
+    (pattern,) = (task["vars"]["rhl_guard_pattern"] for task in tasks if "rhl_guard_pattern" in task.get("vars", {}))
+    usual = ("LANG", "LANGUAGE", "LC_*", "LC_ALL", "COLORTERM", "NO_COLOR", "TERM", "XMODIFIERS", "GIT_PROTOCOL", "TZ")
+    dangerous = ("*", "?*", "P*", "LD_*", "LD_PRELOAD", "BASH_ENV", "ENV", "PYTHON*", "PYTHONEXECUTABLE", "SHELLOPTS")
+    dangerous += ("REMOTE_HTTP_LAUNCHER_DIR", "PS4", "GCONV_PATH", "HOME", "PATH")
+    assert [name for name in (*usual, *dangerous) if re.match(pattern, name)] == list(dangerous)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_of_a_role_is_described_and_has_its_prefix(role: str) -> None:
     directory = ANSIBLE / "roles" / role

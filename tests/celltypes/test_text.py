@@ -272,3 +272,15 @@ def test_yaml_whose_values_do_not_fit_their_tags_is_a_value_error(text: str) -> 
 def test_json_of_celltype_mixed_is_yaml_also_with_escaped_surrogates() -> None:
     data = serialize({"text": "\U0001f600"}, "mixed")
     assert parse(data, "yaml") == data.decode().rstrip("\n")
+
+
+def test_checksums_that_are_nested_without_end_are_a_type_error() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(TypeError, match="containing themselves"):
+        serialize(endless, "checksum")
+
+
+def test_checksums_that_are_nested_too_deeply_are_a_value_error() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse(b"[" * 100_000 + b"1" + b"]" * 100_000, "checksum")

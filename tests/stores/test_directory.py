@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import threading
@@ -14,6 +15,7 @@ from seamless.errors import BufferCorruptionError, StoreReadOnlyError
 from seamless.session import BufferStore
 from seamless.stores import verify
 from seamless.stores.directory import BufferDirectory
+from seamless.stores.incoming import pump
 
 LARGE = (b"0123456789abcde\n" * 65536) * 5 + b"end"  # over the size up to which files are read whole
 
@@ -418,3 +420,25 @@ def test_a_buffer_that_is_known_to_be_there_is_not_opened_again(buffers, pair, m
     damage(buffers.path_of(pair()[0]))
     buffers.put([pair()])
     assert buffers.get(pair()[0]) == pair()[1]
+
+
+@pytest.mark.parametrize("pieces", [[], [b"abc"], [b"a", b"b" * 65535], [b"x" * 65536], [b"x" * 70_000, b"y"] * 3])
+def test_small_sources_are_hashed_whole_however_they_arrive(pieces):
+    left, written = list(pieces), []
+
+    def read_into(view):
+        if not left:
+            return 0
+        piece = left.pop(0)
+        n = min(len(piece), len(view))
+        view[:n] = piece[:n]
+        if piece[n:]:
+            left.insert(0, piece[n:])
+        return n
+
+    data = b"".join(pieces)
+    assert pump(read_into, lambda view: written.append(bytes(view)), small=True) == (
+        hashlib.sha256(data).digest(),
+        len(data),
+    )
+    assert b"".join(written) == data

@@ -40,6 +40,35 @@ def index_directory(directory: Path, **options: Any) -> dict[str, str]:
 # --- files ---
 
 
+def test_a_pipe_in_non_blocking_mode_is_read_to_its_end() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    pieces = [b"one", b"two" * 10_000, b"three"]
+    empty = threading.Event()
+
+    class Pipe(io.FileIO):
+        """Tells when there was nothing to read."""
+
+        def readinto(self, buffer: Any) -> Any:
+            n = super().readinto(buffer)
+            if n is None:
+                empty.set()
+            return n
+
+    def write() -> None:
+        for piece in pieces:
+            assert empty.wait(60)
+            empty.clear()
+            os.write(writer, piece)
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with Pipe(reader) as file:
+        assert hash_stream(file) == sha256(b"".join(pieces))  # type: ignore[arg-type]
+    thread.join()
+
+
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385, 600_000, 4 << 20, (4 << 20) + 1, 9_000_001])
 def test_a_file_of_any_size_has_the_sha256_of_its_bytes(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)

@@ -23,9 +23,9 @@ def test_idle_threads_end_on_demand_and_new_work_starts_others():
     for _ in range(2):
         done = threading.Barrier(4)
         for _ in range(3):
-            pool.submit(lambda done=done: done.wait(10))
-        done.wait(10)
-        pool.end_idle(10)
+            pool.submit(lambda done=done: done.wait(60))
+        done.wait(60)
+        pool.end_idle(60)
         deadline = time.monotonic() + 10
         while set(seamless_threads()) - before:  # one may just be coming back from its work
             assert time.monotonic() < deadline, "idle threads are left"
@@ -35,9 +35,9 @@ def test_idle_threads_end_on_demand_and_new_work_starts_others():
 def test_a_thread_that_works_is_not_waited_for():
     pool = ThreadPool(1)
     started, gate = threading.Event(), threading.Event()
-    pool.submit(lambda: (started.set(), gate.wait(10)))
-    assert started.wait(10)
-    pool.end_idle(10)
+    pool.submit(lambda: (started.set(), gate.wait(60)))
+    assert started.wait(60)
+    pool.end_idle(60)
     assert not gate.is_set()
     gate.set()
 
@@ -60,10 +60,10 @@ def held(pool, number, *, slow=False):
         if slow:
             with pool.slow():
                 begun[i].set()
-                gate.wait(10)
+                gate.wait(60)
         else:
             begun[i].set()
-            gate.wait(10)
+            gate.wait(60)
 
     for i in range(number):
         pool.submit(lambda i=i: work(i))
@@ -74,36 +74,37 @@ def test_a_keen_pool_has_no_more_threads_than_it_wants_while_none_is_slow():
     pool = ThreadPool(4)
     pool.keen = 2
     begun, gate = held(pool, 4)
-    assert begun[0].wait(10) and begun[1].wait(10)
+    assert begun[0].wait(60) and begun[1].wait(60)
     assert pool._threads == 2
     gate.set()
-    assert begun[2].wait(10) and begun[3].wait(10)
+    assert begun[2].wait(60) and begun[3].wait(60)
 
 
 def test_work_that_is_slow_makes_room_for_more_up_to_the_limit():
     pool = ThreadPool(4)
     pool.keen = 2
     begun, gate = held(pool, 6, slow=True)
-    assert all(event.wait(10) for event in begun[:4])
+    assert all(event.wait(60) for event in begun[:4])
     assert pool._threads == 4
     gate.set()
-    assert begun[4].wait(10) and begun[5].wait(10)
+    assert begun[4].wait(60) and begun[5].wait(60)
 
 
 def test_threads_that_were_needed_beside_slow_ones_wait_when_those_are_back():
     pool = ThreadPool(4)
     pool.keen = 1
     slow, back = held(pool, 3, slow=True)
-    assert all(event.wait(10) for event in slow)
+    assert all(event.wait(60) for event in slow)
     back.set()
     for _ in range(3):
         begun, gate = held(pool, 3)
-        assert begun[0].wait(10)
+        assert begun[0].wait(60)
         assert sum(event.is_set() for event in begun) == 1
         gate.set()
-        assert all(event.wait(10) for event in begun)
-    pool.end_idle(10)
-    assert pool._threads <= 1  # the last one may just be coming back
+        assert all(event.wait(60) for event in begun)
+    settled(pool)
+    pool.end_idle(60)
+    assert pool._threads == 0
 
 
 def test_slow_work_outside_of_the_pool_counts_for_nothing():
@@ -121,17 +122,17 @@ def test_who_is_slow_in_two_ways_makes_room_for_one():
     def twice():
         with pool.slow(), pool.slow():
             inside.set()
-            gate.wait(10)
+            gate.wait(60)
 
     pool.submit(twice)
-    assert inside.wait(10)
+    assert inside.wait(60)
     assert (pool._slow, pool._away) == (1, 0)
     begun, back = held(pool, 2)
-    assert begun[0].wait(10)
+    assert begun[0].wait(60)
     assert pool._threads == 2
     gate.set()
     back.set()
-    assert begun[1].wait(10)
+    assert begun[1].wait(60)
 
 
 def test_who_is_blocked_while_it_is_slow_or_given_up_counts_once():
@@ -143,18 +144,18 @@ def test_who_is_blocked_while_it_is_slow_or_given_up_counts_once():
         with pool.slow(), pool.blocked():
             thread.append(threading.get_ident())
             inside.set()
-            gate.wait(10)
+            gate.wait(60)
 
     pool.submit(work)
-    assert inside.wait(10)
+    assert inside.wait(60)
     pool.give_up(thread[0])
     assert (pool._slow, pool._away) == (0, 1)
     begun, back = held(pool, 3)
-    assert begun[0].wait(10) and begun[1].wait(10)
+    assert begun[0].wait(60) and begun[1].wait(60)
     assert pool._threads == 3
     gate.set()
     back.set()
-    assert begun[2].wait(10)
+    assert begun[2].wait(60)
     settled(pool)
 
 
@@ -171,9 +172,9 @@ def test_work_that_waits_begins_when_more_is_allowed(which):
     pool = ThreadPool(1 if which == "limit" else 4)
     pool.keen = None if which == "limit" else 1
     begun, gate = held(pool, 3)
-    assert begun[0].wait(10)
+    assert begun[0].wait(60)
     setattr(pool, which, 3)
-    assert all(event.wait(10) for event in begun)
+    assert all(event.wait(60) for event in begun)
     gate.set()
 
 
@@ -190,9 +191,9 @@ def test_an_idle_thread_holds_nothing_of_what_it_has_done():
     assert gone() is None
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_work_that_ends_its_thread_costs_the_pool_nothing():
-    pool = ThreadPool(1)
+def test_work_that_ends_its_thread_costs_the_pool_nothing(monkeypatch):
+    pool, ended = ThreadPool(1), threading.Semaphore(0)
+    monkeypatch.setattr(threading, "excepthook", lambda _: ended.release())
 
     def bad():
         with pool.slow():
@@ -204,14 +205,15 @@ def test_work_that_ends_its_thread_costs_the_pool_nothing():
     done = threading.Event()
     for work in (bad, worse, bad, worse, done.set):
         pool.submit(work)
-    assert done.wait(10)
+    assert done.wait(60)
+    assert all(ended.acquire(timeout=60) for _ in range(4))
     settled(pool)
 
 
 def test_where_no_thread_can_be_started_the_others_do_the_work(monkeypatch):
     pool = ThreadPool(4)
     begun, gate = held(pool, 1)
-    assert begun[0].wait(10)
+    assert begun[0].wait(60)
 
     def refuse(thread):
         raise RuntimeError("can't start new thread")
@@ -221,7 +223,7 @@ def test_where_no_thread_can_be_started_the_others_do_the_work(monkeypatch):
     pool.submit(done.set)
     assert (pool._threads, len(pool._queue)) == (1, 1)
     gate.set()
-    assert done.wait(10)
+    assert done.wait(60)
     settled(pool)
     with pytest.raises(RuntimeError, match="can't start"):
         ThreadPool(4).submit(done.set)

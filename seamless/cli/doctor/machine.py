@@ -19,6 +19,7 @@ from seamless.version import __version__
 # The first one is asked for its version.
 HELPERS = ["rhl-ensure", "rhl-launch-service", "rhl-ps", "rhl-inspect", "rhl-logs", "rhl-stop"]
 CONDA_PLACES = ["~/miniforge3/bin", "~/miniconda3/bin"]
+LANGUAGES = ("c", "cpp", "fortran", "rust", "go")
 OLDEST_PYTHON = (3, 10)
 FEW_BYTES, FEW_INODES = 1_000_000_000, 10_000
 CLOCK_NOTE, CLOCK_PROBLEM = 5.0, 60.0  # seconds
@@ -32,6 +33,19 @@ def check_machine(place: Place, seconds: float) -> list[Finding]:
     return _check_here(place, seconds) if place.host is None else _check_there(place, place.host, seconds)
 
 
+def _request(place: Place, helpers: list[str], beside: list[str]) -> dict[str, Any]:
+    """Return what the probe is to look at: also for the compilers, after what may be asked for its version."""
+    request = place.request(helpers, beside)
+    return {**request, "programs": [*request["programs"], *_compiler_names().values()]}
+
+
+def _compiler_names() -> dict[str, str]:
+    """Return the compiler of each language, as steps here are compiled."""
+    from seamless.transformer.languages.registry import get_language
+
+    return {language: get_language(language).compilation.compiler for language in LANGUAGES}
+
+
 def _source() -> bytes:
     with open(probe.__file__, "rb") as file:
         return file.read()
@@ -39,19 +53,19 @@ def _source() -> bytes:
 
 def _check_here(place: Place, seconds: float) -> list[Finding]:
     beside = [os.path.dirname(sys.executable)]
-    command = [sys.executable, "-I", "-", json.dumps(place.request([], beside))]
+    command = [sys.executable, "-I", "-", json.dumps(_request(place, [], beside))]
     try:
         done = subprocess.run(command, input=_source(), capture_output=True, timeout=seconds, check=True)
         facts = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as exc:
         return [skipped("machine", HERE, f"the probe failed: {exc}")]
-    return [*_programs(place, HERE, facts), *_resources(place, HERE, facts)]
+    return [*_programs(place, HERE, facts), _compilers(HERE, facts), *_resources(place, HERE, facts)]
 
 
 def _check_there(place: Place, host: str, seconds: float) -> list[Finding]:
     from seamless.launcher.ssh.connection import SSHConnection
 
-    request = json.dumps(place.request(HELPERS, CONDA_PLACES))
+    request = json.dumps(_request(place, HELPERS, CONDA_PLACES))
     connection = SSHConnection(host)
     begin, start = time.time(), time.monotonic()
     try:
@@ -76,6 +90,7 @@ def _check_there(place: Place, host: str, seconds: float) -> list[Finding]:
         _python(host, facts),
         *_helpers(host, facts),
         *_programs(place, host, facts),
+        _compilers(host, facts),
         _clock(host, facts["time"], begin, took),
         *_resources(place, host, facts),
     ]
@@ -160,6 +175,15 @@ def _programs(place: Place, where: str, facts: Facts) -> list[Finding]:
         else:
             found.append(good("program", where, path))
     return found
+
+
+def _compilers(where: str, facts: Facts) -> Finding:
+    """Return what compiled steps can be built with. None is needed by other steps: it is never a problem."""
+    names = _compiler_names()
+    there = [f"{names[language]} ({language})" for language in LANGUAGES if facts["programs"].get(names[language])]
+    absent = [f"{names[language]} ({language})" for language in LANGUAGES if not facts["programs"].get(names[language])]
+    text = ", ".join(there) or "none"
+    return good("compilers", where, f"{text}; not there: {', '.join(absent)}" if there and absent else text)
 
 
 def _clock(host: str, there: float, begin: float, took: float) -> Finding:

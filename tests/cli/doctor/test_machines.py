@@ -257,3 +257,25 @@ def test_what_a_place_is_asked_for_follows_from_its_services() -> None:
     assert request["directories"] == ["~/.remote-http-launcher", "/b", "/d"]
     assert request["locks"] == ["~/.remote-http-launcher", "/d"]
     assert request["ports"] == {"database": ["localhost", 1, 9]}
+
+
+@pytest.mark.parametrize(
+    ("installed", "shown"),
+    [
+        (("gcc", "g++", "gfortran", "rustc", "go"), "gcc (c), g++ (cpp), gfortran (fortran), rustc (rust), go (go)"),
+        (("gcc", "go"), "gcc (c), go (go); not there: g++ (cpp), gfortran (fortran), rustc (rust)"),
+        ((), "none"),
+    ],
+)
+def test_it_is_said_which_compilers_a_machine_has_and_none_is_no_problem(
+    clinic: Clinic, tmp_path: Path, installed: tuple[str, ...], shown: str
+) -> None:
+    clinic.ssh.add(HOST)
+    for name in (*machine.HELPERS, *plan.PROGRAMS.values(), *installed):
+        script(tmp_path / "bin", name, "exit 0")
+    for name in ("sh", "python3"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    clinic.ssh.set_path(HOST, tmp_path / "bin")
+    clinic.far()
+    row = clinic.examine().one("compilers", HOST)
+    assert (row["status"], row["result"]) == ("ok", shown)
