@@ -10,7 +10,7 @@
 set -uo pipefail # not -e: what fails is counted
 
 # Leading words NAME=VALUE become variables, as OAR passes none on.
-while [[ ${1:-} =~ ^[A-Z_]+= ]]; do
+while [[ ${1:-} =~ ^[A-Z_][A-Z0-9_]*= ]]; do
   declare -x "$1"
   shift
 done
@@ -23,7 +23,7 @@ shift
 options=("$@")
 width=${SEAMLESS_PILOT_WIDTH:-$(sort -- "${OAR_NODE_FILE:-/dev/null}" | wc -l)}
 # Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
-if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
+if [[ -z ${SEAMLESS_CACHE:-} && -O .seamless-clients.json ]]; then
   SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)
   export SEAMLESS_REMOTE_CLIENTS
 fi
@@ -43,7 +43,8 @@ reap() { # wait until a step has ended, or a signal has come
   fi
 }
 
-while [[ -z $leaving ]] && IFS= read -r line; do
+while [[ -z $leaving ]] && { IFS= read -r line || [[ -n $line ]]; }; do # the last line may have no end
+  line=${line%$'\r'}
   [[ -n $line ]] || continue
   while (($(running) >= width)) && [[ -z $leaving ]]; do reap; done
   [[ -z $leaving ]] || break

@@ -11,7 +11,9 @@ program=$(command -v seamless-run) || {
 }
 python=$(dirname -- "$(readlink -f -- "$program")")/python
 umask 077
-"$python" - <<'PY' >.seamless-clients.json.new
+new=$(mktemp ./.seamless-clients.json.XXXXXXXX)
+trap 'rm -f -- "$new"' EXIT
+"$python" - <<'PY' >"$new"
 import json
 import sys
 
@@ -30,4 +32,5 @@ for entry in inside:
         print("services.sh: warning: other machines cannot reach", entry["url"], file=sys.stderr)
 print(json.dumps(clients))
 PY
-mv -- .seamless-clients.json.new .seamless-clients.json
+mv -- "$new" .seamless-clients.json
+trap - EXIT

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # Leading words NAME=VALUE become variables, as OAR passes none on.
-while [[ ${1:-} =~ ^[A-Z_]+= ]]; do
+while [[ ${1:-} =~ ^[A-Z_][A-Z0-9_]*= ]]; do
   declare -x "$1"
   shift
 done
@@ -16,7 +16,7 @@ if (($# == 0)); then
   exit 2
 fi
 # Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
-if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
+if [[ -z ${SEAMLESS_CACHE:-} && -O .seamless-clients.json ]]; then
   SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)
   export SEAMLESS_REMOTE_CLIENTS
 fi

@@ -43,9 +43,9 @@ $ python scripts/run_reference_tests.py DIRECTORY --expected tests/interop/refer
 Each file runs in a process and a home directory of its own. Code of 1.4 is never found. What the source archives lack
 is in `tests/interop/reference_support`, written anew: fixtures of the hashserver's tests, schemas with their headers,
 small programs. There, too, is what plays the private state that tests of the configuration reset, and functions inside
-of upload and download, which call the commands of this package; and the schedulers of the tests for Dask, which are real
-daskservers with their stores. A module of 1.4 that does not exist here is an empty
-one, so that only those tests fail that use something of it.
+of upload and download, which call the commands of this package; and the schedulers of the tests for Dask, which are
+real daskservers with their stores. A module of 1.4 that does not exist here is an empty one, so that only those tests
+fail that use something of it.
 
 The same runner with `--no-aliases --python PYTHON` runs them for an installation of 1.4.
 

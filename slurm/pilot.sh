@@ -17,7 +17,7 @@ shift
 options=("$@")
 width=${SEAMLESS_PILOT_WIDTH:-${SLURM_CPUS_PER_TASK:-1}}
 # Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
-if [[ -z ${SEAMLESS_CACHE:-} && -r .seamless-clients.json ]]; then
+if [[ -z ${SEAMLESS_CACHE:-} && -O .seamless-clients.json ]]; then
   SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)
   export SEAMLESS_REMOTE_CLIENTS
 fi
@@ -37,7 +37,8 @@ reap() { # wait until a step has ended, or a signal has come
   fi
 }
 
-while [[ -z $leaving ]] && IFS= read -r line; do
+while [[ -z $leaving ]] && { IFS= read -r line || [[ -n $line ]]; }; do # the last line may have no end
+  line=${line%$'\r'}
   [[ -n $line ]] || continue
   while (($(running) >= width)) && [[ -z $leaving ]]; do reap; done
   [[ -z $leaving ]] || break

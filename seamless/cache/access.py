@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 
 from seamless.buffer import Buffer
+from seamless.cache.buffer_cache import find_in_memory
 from seamless.cache.buffer_writer import get_writer
 from seamless.cache.resolve import fingertip_buffer, miss, open_buffer, resolve_buffer
 from seamless.celltypes import serialize
 from seamless.checksum import Checksum
-from seamless.errors import StoreError
+from seamless.errors import BufferCorruptionError, StoreError
 from seamless.session import session
 
 TYPE_CHECKING = False
@@ -44,15 +45,21 @@ class Buffers:
         return self.get(checksum).view
 
     def copy_to(self, checksum: Checksum, path: str, *, executable: bool = False) -> None:
-        """Write a private, writable, verified copy of the bytes to `path`."""
+        """Write a private, writable, verified copy of the bytes to `path`. Raises as `get` does."""
         session.ensure_active()
+        failure: Exception | None = None
         for store in session.buffer_stores:
             copy = getattr(store, "copy_to", None)
-            if copy is not None and copy(checksum, path):
-                break
+            try:
+                if copy is not None and copy(checksum, path):
+                    break
+            except (StoreError, BufferCorruptionError) as error:  # another store may have it whole
+                failure = failure or error
         else:
             if self._fingertip:
                 fingertip_buffer(checksum)
+            elif failure is not None and find_in_memory(checksum) is None:
+                raise failure
             with open_buffer(checksum) as source, open(path, "wb") as target:
                 while chunk := source.read(_CHUNK):
                     target.write(chunk)

@@ -25,11 +25,16 @@ _PADDING_TEXT = re.compile(r"\|V(\d{1,9})", re.ASCII)
 
 def require_storable(array: Any) -> None:
     """Raise TypeError, naming the alternative, unless an array can be stored without loss."""
+    require_unmasked(array)
+    require_supported(array.dtype)
+
+
+def require_unmasked(array: Any) -> None:
+    """Raise TypeError if an item of an array is masked."""
     masked = sys.modules.get("numpy.ma")
     # Looked at as bytes, since the mask of a structured array is one itself.
     if masked is not None and isinstance(array, masked.MaskedArray) and 1 in masked.getmaskarray(array).tobytes():
         raise TypeError("a masked array would lose its mask: use .filled(), or store .data and .mask as two arrays")
-    require_supported(array.dtype)
 
 
 def require_supported(dtype: Any) -> None:

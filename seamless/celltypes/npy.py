@@ -11,7 +11,13 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 
-from seamless.celltypes.dtypes import padding_runs, require_storable, struct_from_descr, struct_to_descr
+from seamless.celltypes.dtypes import (
+    padding_runs,
+    require_storable,
+    require_unmasked,
+    struct_from_descr,
+    struct_to_descr,
+)
 from seamless.celltypes.mixed import MAGIC_NUMPY as MAGIC
 from seamless.celltypes.mixed import parse_mixed
 from seamless.celltypes.mixed_json import is_binary
@@ -153,6 +159,7 @@ def _chunks(array: Any) -> Iterator[bytes]:
 def array_data(array: Any) -> bytes:
     """Return the elements of an array or numpy scalar in C order, without a header."""
     numpy = load_numpy("writing an array")
+    require_unmasked(array)
     array = numpy.asarray(array)
     if array.dtype.hasobject:
         raise TypeError("an array of Python objects has no bytes: give it a numeric dtype")

@@ -182,8 +182,9 @@ def load_yaml(text: str) -> Any:
                 raise RecursionError("nested too deeply")
             return yaml.load(text, Loader=fast)
         except yaml.YAMLError:
-            # The one in Python also takes the escapes of surrogates that JSON has, and it has the last word.
-            return yaml.load(text, Loader=yaml.SafeLoader)
+            if "\\ud" not in text.lower():
+                raise
+            return yaml.load(text, Loader=yaml.SafeLoader)  # slower, but takes the escapes of surrogates that JSON has
     except (yaml.YAMLError, RecursionError, *CONSTRUCTION_ERRORS) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from seamless.cli.checksum import print_json
 from seamless.cli.common import FAILURE, OK, USAGE, add_general, make_parser, run_main, write_stdout
 from seamless.cli.resolve import checksum_from
 from seamless.cli.storage import open_storage
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         usage="%(prog)s [options] CHECKSUM|FILE",
         examples=(
             "seamless-cancel job/transformation.json.CHECKSUM",
-            "seamless-cancel $(cut -c-64 result.txt.FUTURE)",
+            "seamless-cancel --json $(cut -c-64 result.txt.FUTURE)",
         ),
         exit_codes=(
             (0, "an execution was canceled"),
@@ -44,6 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     inputs = parser.add_argument_group("Inputs")
     inputs.add_argument("what", metavar="CHECKSUM|FILE", help="64 hexadecimal digits, or a file that holds them")
     add_scope(parser)
+    output = parser.add_argument_group("Output")
+    output.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line: place, status (canceled, not-running, error), error",
+    )
     add_general(parser)
     return parser
 
@@ -56,19 +63,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         tf = checksum_from(options.what)
         storage = open_storage(project=options.project, stage=options.stage)
         try:
-            return _cancel(tf, storage)
+            return _cancel(tf, storage, json=options.json)
         finally:
             storage.close()
 
     return run_main(PROG, run, label="ERROR")
 
 
-def _cancel(tf: Checksum, storage: Storage) -> int:
+def _cancel(tf: Checksum, storage: Storage, *, json: bool) -> int:
     # First where it is executed: a process that ends cancels it there, too, and there would be nothing left to tell.
     elsewhere = {name: _ask(cancel) for name, cancel in _elsewhere(tf).items()}
     answers = {"process": _ask(lambda: _in_processes(tf, storage)), **elsewhere}
     for name, answer in answers.items():
-        write_stdout(f"{name}: {answer}\n".encode())
+        if json:
+            status, _, error = answer.partition(": ")
+            print_json(place=name, status=status, error=error or None)
+        else:
+            write_stdout(f"{name}: {answer}\n".encode())
     if CANCELED in answers.values():
         return OK
     return FAILURE if any(answer.startswith("error") for answer in answers.values()) else USAGE

@@ -69,7 +69,7 @@ def _add_workdir(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     _add_workdir(parser)
-    parser.add_argument("--stage", metavar="STAGE[:SUBSTAGE]", help="the stage (default: $SEAMLESS_STAGE, else none)")
+    parser.add_argument("--stage", metavar="S[:SUB]", help="the stage (default: $SEAMLESS_STAGE, else none)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--services", action="store_true", help="also how each service would be launched")
     parser.add_argument("--origin", action="store_true", help="also where each value is set")
@@ -107,7 +107,7 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
     _add_workdir(parser)
     parser.add_argument(
         "--stage",
-        metavar="STAGE[:SUBSTAGE]",
+        metavar="S[:SUB]",
         action="append",
         required=True,
         help="a stage; give it twice, '' stands for none",

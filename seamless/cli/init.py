@@ -53,9 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.allow_abbrev = False
     selection = parser.add_argument_group("Selection")
-    selection.add_argument(
-        "--stage", metavar="STAGE[:SUBSTAGE]", help="the stage (default: $SEAMLESS_STAGE, else none)"
-    )
+    selection.add_argument("--stage", metavar="S[:SUB]", help="the stage (default: $SEAMLESS_STAGE, else none)")
     execution = parser.add_argument_group("Execution")
     execution.add_argument("--check", action="store_true", help="only see whether the services run; start nothing")
     execution.add_argument(

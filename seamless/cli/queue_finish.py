@@ -34,7 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
         ),
     )
     execution = parser.add_argument_group("Execution")
-    execution.add_argument("--timeout", type=_seconds, metavar="S", help="wait S seconds at most (default: no limit)")
+    execution.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="wait so long at most (default: no limit)"
+    )
     execution.add_argument("--cancel", action="store_true", help="stop all jobs that are not done")
     add_general(parser)
     return parser

@@ -321,7 +321,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="give the command only PATH, TMPDIR, LANG=C.UTF-8 and its own directory as HOME",
     )
-    add("--timeout", type=_seconds, metavar="S", help="stop the command after S seconds (default: no limit)")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="stop the command after so long (default: no limit)")
     add(
         "--retry",
         type=_positive,

@@ -134,8 +134,12 @@ def _more(count: int, hint: str = "") -> Iterator[str]:
 
 def _list_failed(place: Place, since: float, options: argparse.Namespace, messages: Messages, *, titled: bool) -> None:
     from seamless.insight.status import failed_steps
+    from seamless.stores.failures import KEPT
 
-    found = [one for one in failed_steps(place, since=since) if options.history or one.result is None]
+    every = failed_steps(place, since=since)
+    found = [one for one in every if options.history or one.result is None]
+    if sum(one.times for one in every) >= KEPT:
+        messages.message(0, f"the last {KEPT} failures are noted; there may have been more")
     if not found:
         messages.message(
             0, f"no failed step {'was noted' if options.history else 'is without a result'} in {place.buffers}"

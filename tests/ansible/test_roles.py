@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from tests.integration.place import SCRIPTS
 
 ANSIBLE = ROOT / "ansible"
 PLAYBOOK = Path(__file__).with_name("services.yml")
+LAUNCHER = PLAYBOOK.with_name("launcher.yml")
 ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
 
 
@@ -85,6 +90,44 @@ def test_launched_stores_are_stopped_when_what_is_installed_has_changed_and_only
         seen.append(("changed=0" not in done.stdout, sorted(stopped.read_text().split())))
     stores = ["database-hpc-rw-p", "hashserver-hpc-rw-p"]
     assert seen == [(True, stores), (False, []), (True, stores)]
+
+
+@pytest.mark.ansible
+@pytest.mark.timeout(700)
+@pytest.mark.xdist_group("ansible")
+def test_an_installation_that_failed_half_way_is_completed_by_the_next_run_and_one_of_before_comes_back(
+    tools: Path, dist: Path, tmp_path: Path
+) -> None:
+    """Without any network: a wheel that is damaged, that wheel as it should be, and the same with an older Seamless."""
+    wheel = next(dist.glob("seamless-*.whl"))
+    lock, good, bad = tmp_path / "one.lock", tmp_path / "good.tar", tmp_path / "bad.tar"
+    with tarfile.open(dist / "wheels.tar") as archive:
+        name = next(name for name in archive.getnames() if "/tqdm-" in name)
+        archive.extract(name, tmp_path / "wheels", filter="data")
+    path = tmp_path / "wheels" / name
+    version = path.name.split("-")[1]
+    lock.write_text(f"tqdm=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+    for target, content in ((good, path.read_bytes()), (bad, path.read_bytes() + b"x")):
+        path.write_bytes(content)
+        with tarfile.open(target, "w") as archive:
+            archive.add(path, f"./{path.name}")
+    prefix, bin = tmp_path / "prefix", tmp_path / "bin"
+    older = tmp_path / "older" / wheel.name
+    older.parent.mkdir()
+    shutil.copy(wheel, older)
+    with zipfile.ZipFile(older, "a") as archive_:
+        archive_.writestr("older.py", "")
+    values = {"method": "venv", "prefix": prefix, "bin": bin, "lock": lock}
+    seen = []
+    for wheelhouse, seamless in ((bad, wheel), (good, wheel), (good, older)):
+        given = {**values, "wheelhouse": wheelhouse, "wheel": seamless}
+        words = json.dumps({f"remote_http_launcher_{name}": str(value) for name, value in given.items()})
+        done = run(tools, tmp_path, "ansible-playbook", "-i", "localhost,", "-e", words, str(LAUNCHER))
+        seen.append((done.returncode == 0, "changed=0" not in done.stdout, (bin / "rhl-guard").exists()))
+        assert ".staging" not in os.listdir(prefix) or done.returncode != 0
+    assert seen == [(False, True, False), (True, True, True), (True, True, True)]
+    shown = subprocess.run([bin / "rhl-ps", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout.startswith("rhl-ps (Seamless) ")
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ STRUCT = aligned(("a", "i4"), ("b", "f8"))
     ],
 )
 def test_what_is_masked_is_not_stored_as_if_it_were_not(array: np.ndarray) -> None:
-    for celltype in ("binary", "mixed"):
+    for celltype in ("binary", "mixed", "bytes"):
         with pytest.raises(TypeError, match="mask"):
             serialize(array, celltype)
     with pytest.raises(TypeError, match="mask"):

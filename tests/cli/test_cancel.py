@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -54,6 +55,12 @@ def test_a_step_of_a_queue_is_ended_and_the_others_go_on(place: Place) -> None:
 def test_what_does_not_run_is_told_with_2(place: Place) -> None:
     done = place.run("seamless-cancel", "ab" * 32)
     assert (done.returncode, done.stdout) == (2, "process: not-running\n")
+
+
+def test_a_script_gets_an_object_for_each_place(place: Place) -> None:
+    done = place.run("seamless-cancel", "--json", "ab" * 32)
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {"place": "process", "status": "not-running", "error": None}
 
 
 def test_bad_input_gives_1(place: Place) -> None:

@@ -350,7 +350,7 @@ def test_making_a_parser_does_not_load_shutil() -> None:
         (["--oder-than=3"], "'--older-than'"),
         (["--colour", "rde"], "'red'"),
         (["show", "--stirct"], "'--strict'"),
-        (["shwo"], "'show'"),
+        (["shw"], "'show'"),
     ],
 )
 def test_a_typo_is_answered_with_what_was_probably_meant(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from seamless.checksum import Checksum
 from seamless.compression_utils import compress_bytes
 from seamless.errors import BufferCorruptionError
 from seamless.stores.directory import BufferDirectory
+from seamless.stores.served import ServedDirectory
 
 DATA = b"compressible " * 1000
 CHECKSUM = Checksum.of(DATA)
@@ -104,3 +107,22 @@ def test_all_forms_are_removed(compressed):
     path.with_suffix(".BUFFERLENGTH").write_text("13000")
     assert buffers.remove(CHECKSUM) is True
     assert list(path.parent.iterdir()) == []
+
+
+def test_the_length_that_another_user_has_noted_beside_a_compressed_form_is_no_obstacle(tmp_path, monkeypatch):
+    directory = ServedDirectory(tmp_path, writable=True)
+    length = tmp_path / CHECKSUM.hex()[:2] / f"{CHECKSUM.hex()}.BUFFERLENGTH"
+    unlink = os.unlink
+
+    def unlink_own(path, **options):
+        if path == str(length):
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink_own)
+    for form, data in ((".gz", compress_bytes(DATA, ".gz")), ("", DATA)):
+        upload = directory.upload(CHECKSUM, form)
+        upload.write(data)
+        assert upload.finish() == len(DATA)
+        assert length.read_bytes() == b"%d" % len(DATA)
+    assert directory.path_of(CHECKSUM) == str(length).removesuffix(".BUFFERLENGTH")

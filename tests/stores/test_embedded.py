@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -104,6 +105,20 @@ def test_old_temporary_files_are_swept_once_a_day_after_a_write(tmp_path):
     put_and_wait(tmp_path, b"3")
     assert not orphan.exists()
     assert stamp.stat().st_mtime > 0
+
+
+def test_what_is_stored_does_not_depend_on_room_for_the_time_of_the_last_sweep(tmp_path, monkeypatch):
+    real = os.open
+
+    def full(path, *args, **options):
+        if str(path).endswith(".swept"):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    put_and_wait(tmp_path, b"1")
+    assert not (tmp_path / ".swept").exists()
+    assert open_embedded(tmp_path).buffers.get(Checksum.of(b"1")) == b"1"
 
 
 def test_a_cache_hit_imports_nothing_heavy(tmp_path):

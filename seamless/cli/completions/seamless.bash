@@ -270,7 +270,7 @@ complete -o bashdefault -o default -F _seamless seamless
 
 _seamless_cancel() {
   _seamless_complete file \
-    '--project --stage -v --verbose -q --quiet --debug --version -h --help' \
+    '--project --stage --json -v --verbose -q --quiet --debug --version -h --help' \
     '' \
     '' \
     '--project --stage' \

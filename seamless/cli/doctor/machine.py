@@ -59,7 +59,7 @@ def _check_here(place: Place, seconds: float) -> list[Finding]:
         facts = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as exc:
         return [skipped("machine", HERE, f"the probe failed: {exc}")]
-    return [*_programs(place, HERE, facts), _compilers(HERE, facts), *_resources(place, HERE, facts)]
+    return [*_programs(place, HERE, facts), compilers(HERE, facts), *_resources(place, HERE, facts)]
 
 
 def _check_there(place: Place, host: str, seconds: float) -> list[Finding]:
@@ -90,7 +90,7 @@ def _check_there(place: Place, host: str, seconds: float) -> list[Finding]:
         _python(host, facts),
         *_helpers(host, facts),
         *_programs(place, host, facts),
-        _compilers(host, facts),
+        compilers(host, facts),
         _clock(host, facts["time"], begin, took),
         *_resources(place, host, facts),
     ]
@@ -177,7 +177,7 @@ def _programs(place: Place, where: str, facts: Facts) -> list[Finding]:
     return found
 
 
-def _compilers(where: str, facts: Facts) -> Finding:
+def compilers(where: str, facts: Facts) -> Finding:
     """Return what compiled steps can be built with. None is needed by other steps: it is never a problem."""
     names = _compiler_names()
     there = [f"{names[language]} ({language})" for language in LANGUAGES if facts["programs"].get(names[language])]

@@ -45,9 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     selection = parser.add_argument_group("Selection")
     selection.add_argument("--cluster", metavar="C", help="the cluster (default: as configured here)")
     selection.add_argument("--all-clusters", action="store_true", help="the machines of every defined cluster")
-    selection.add_argument(
-        "--stage", metavar="STAGE[:SUBSTAGE]", help="the stage (default: $SEAMLESS_STAGE, else none)"
-    )
+    selection.add_argument("--stage", metavar="S[:SUB]", help="the stage (default: $SEAMLESS_STAGE, else none)")
     selection.add_argument(
         "--workdir", metavar="DIR", help="the directory of the project files (default: $SEAMLESS_WORKDIR, else here)"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from seamless.config.units import seconds
@@ -18,7 +19,8 @@ _OWN_CLIENTS = ("fire-and-forget", "Client-worker-")  # that are there without a
 class Snapshot:
     """What a scheduler is doing.
 
-    `clients`: programs that are connected. By worker name, `workers`: unfinished tasks; `executing`: those under way,
+    `durations` are longer for steps that take more than one place, or keep others from theirs. `clients`: programs
+    that are connected. By worker name, `workers`: unfinished tasks; `executing`: those under way,
     and for how many seconds, as of its last heartbeat.
     """
 
@@ -34,14 +36,18 @@ class Snapshot:
         return not self.clients and not self.durations
 
 
-def snapshot(scheduler: Any, unknown: float) -> Snapshot:
-    """Return what a `distributed.Scheduler` of this process is doing; call it in the loop of the scheduler."""
+def snapshot(scheduler: Any, unknown: float, offered: Mapping[str, float] = MappingProxyType({})) -> Snapshot:
+    """Return what a `distributed.Scheduler` of this process is doing; call it in the loop of the scheduler.
+
+    `unknown`: seconds of a step of which no other is known; `offered`: the resources of each worker.
+    """
     durations, steps = [], 0
     for task in scheduler.tasks.values():
         if task.state not in UNFINISHED:
             continue
         known = task.prefix.duration_average
-        durations.append(known if known is not None and known >= 0 else unknown)
+        duration = known if known is not None and known >= 0 else unknown
+        durations.append(duration * places_of(task.resource_restrictions or {}, offered))
         steps += str(task.key).startswith("base")
     workers = {str(worker.name): len(worker.processing) for worker in scheduler.workers.values()}
     executing = {
@@ -49,6 +55,17 @@ def snapshot(scheduler: Any, unknown: float) -> Snapshot:
         for worker in scheduler.workers.values()
     }
     return Snapshot(tuple(durations), steps, clients_of(scheduler.clients), workers, executing)
+
+
+def places_of(taken: Mapping[str, float], offered: Mapping[str, float]) -> float:
+    """Return how many places of a worker a step makes use of, or useless for others of its kind.
+
+    >>> worker = {"S": 16.0, "GPU": 2.0}
+    >>> [places_of(taken, worker) for taken in ({}, {"S": 1}, {"S": 4}, {"S": 1, "GPU": 1})]
+    [1.0, 1.0, 4.0, 8.0]
+    """
+    shares = [amount / offered[name] for name, amount in taken.items() if offered.get(name)]
+    return max(shares) * offered.get("S", 1.0) if shares else 1.0
 
 
 def clients_of(names: Iterable[str]) -> int:

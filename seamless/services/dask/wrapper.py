@@ -174,7 +174,7 @@ class Wrapper:
         async def look() -> Snapshot:
             if not self.parameters.pure:
                 rebalance(self._cluster.scheduler)
-            return snapshot(self._cluster.scheduler, unknown)
+            return snapshot(self._cluster.scheduler, unknown, self.parameters.resources)
 
         now: Snapshot = self._cluster.sync(look)
         if not os.path.exists(self._status.path):

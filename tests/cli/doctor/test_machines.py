@@ -268,14 +268,18 @@ def test_what_a_place_is_asked_for_follows_from_its_services() -> None:
     ],
 )
 def test_it_is_said_which_compilers_a_machine_has_and_none_is_no_problem(
-    clinic: Clinic, tmp_path: Path, installed: tuple[str, ...], shown: str
+    installed: tuple[str, ...], shown: str
 ) -> None:
-    clinic.ssh.add(HOST)
-    for name in (*machine.HELPERS, *plan.PROGRAMS.values(), *installed):
-        script(tmp_path / "bin", name, "exit 0")
-    for name in ("sh", "python3"):
-        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
-    clinic.ssh.set_path(HOST, tmp_path / "bin")
+    finding = machine.compilers(HOST, {"programs": {name: f"/usr/bin/{name}" for name in installed}})
+    assert (finding.check, finding.status, finding.result) == ("compilers", "ok", shown)
+
+
+def test_a_machine_is_asked_for_compilers_beside_its_python(clinic: Clinic) -> None:
+    home = clinic.ssh.add(HOST)
+    clinic.ssh.set_path(HOST, "/usr/bin", "/bin")
+    (home / "miniforge3").mkdir()
+    for name in [*machine.HELPERS, *plan.PROGRAMS.values(), "gfortran", "rustc"]:
+        script(home / "miniforge3" / "bin", name, "exit 0")
     clinic.far()
-    row = clinic.examine().one("compilers", HOST)
-    assert (row["status"], row["result"]) == ("ok", shown)
+    found = clinic.examine().one("compilers", HOST)["result"].partition("; not there: ")[0]
+    assert "gfortran (fortran), rustc (rust)" in found

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from seamless.stores.embedded import open_embedded
+from seamless.stores.failures import note_failure
 from tests.cli.insight.test_commands import User
 from tests.conftest import RunCli
 
@@ -21,6 +23,17 @@ def user(run_cli: RunCli, tmp_path: Path) -> User:
     return made
 
 
+@pytest.fixture
+def noted(run_cli: RunCli, tmp_path: Path) -> User:
+    """A user in whose store two failures are noted; nothing was executed."""
+    directory = tmp_path / "cache" / "__TOPLEVEL__"
+    open_embedded(directory)
+    for number in (1, 2):
+        error, stderr = f"Return code {number}", f"no key {number}\n".encode()
+        note_failure(str(directory), f"{number}" * 64, error=error, stderr=stderr, exit_status=1, command="test")
+    return User(run_cli, tmp_path)
+
+
 def failed(user: User) -> list[str]:
     return user.run("seamless-status", "--checksums").split()
 
@@ -32,9 +45,9 @@ def test_the_store_is_shown_with_what_has_failed_and_why(user: User) -> None:
     assert "exit status 1: no key 2\n" in out and "exit status 1: no key 1\n" in out
 
 
-def test_every_failed_step_has_a_line_that_begins_with_its_checksum(user: User) -> None:
-    lines = user.run("seamless-status", "--failed").splitlines()
-    assert [line.split()[0] for line in lines] == failed(user)
+def test_every_failed_step_has_a_line_that_begins_with_its_checksum(noted: User) -> None:
+    lines = noted.run("seamless-status", "--failed").splitlines()
+    assert [line.split()[0] for line in lines] == failed(noted)
     assert lines[0].endswith("exit status 1: no key 2")
 
 
@@ -44,9 +57,9 @@ def test_the_error_output_of_a_failed_step_can_be_read_later(user: User) -> None
     assert "no key 1\n" in out and "no key 2\n" in out and "Return code 1" in out
 
 
-def test_the_first_digits_name_a_step(user: User) -> None:
-    step = failed(user)[0]
-    assert json.loads(user.run("seamless-status", "--json", step[:12]))["tf_checksum"] == step
+def test_the_first_digits_name_a_step(noted: User) -> None:
+    step = failed(noted)[0]
+    assert json.loads(noted.run("seamless-status", "--json", step[:12]))["tf_checksum"] == step
 
 
 def test_a_step_with_a_result_is_known(user: User) -> None:
@@ -76,8 +89,8 @@ def test_results_are_counted_by_the_code_of_their_steps(user: User) -> None:
     assert (second.split()[0], second.split("  ")[-1]) == ("1", "echo fine")
 
 
-def test_a_recent_failure_is_one_of_the_last_hour(user: User) -> None:
-    assert len(user.run("seamless-status", "--failed", "--since", "1h").splitlines()) == 2
+def test_a_recent_failure_is_one_of_the_last_hour(noted: User) -> None:
+    assert len(noted.run("seamless-status", "--failed", "--since", "1h").splitlines()) == 2
 
 
 def test_all_projects_are_shown(user: User) -> None:
@@ -89,11 +102,19 @@ def test_all_projects_are_shown(user: User) -> None:
     ]
 
 
-def test_no_failure_is_said_and_standard_output_stays_empty(user: User) -> None:
-    user.run("seamless-run", "--project", "thesis", "-c", "echo fine")
-    done = user.attempt("seamless-status", "--failed", "--project", "thesis")
+def test_no_failure_is_said_and_standard_output_stays_empty(noted: User) -> None:
+    noted.run("seamless-run", "--project", "thesis", "-c", "echo fine")
+    done = noted.attempt("seamless-status", "--failed", "--project", "thesis")
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"no failed step is without a result in " in done.stderr
+
+
+def test_it_is_said_when_older_failures_are_not_noted_any_more(noted: User) -> None:
+    (notes,) = noted.cache.rglob(".failures.jsonl")
+    notes.write_text(notes.read_text() * 100)
+    done = noted.attempt("seamless-status", "--failed")
+    assert len(done.stdout.splitlines()) == 2
+    assert b"the last 200 failures are noted; there may have been more" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -107,11 +128,11 @@ def test_no_failure_is_said_and_standard_output_stays_empty(user: User) -> None:
         (["--project", "none"], 2, "there is no store in "),
     ],
 )
-def test_a_mistake_is_told(user: User, words: list[str], status: int, text: str) -> None:
-    found, said = user.refused("seamless-status", *words)
+def test_a_mistake_is_told(noted: User, words: list[str], status: int, text: str) -> None:
+    found, said = noted.refused("seamless-status", *words)
     assert found == status and text in said
 
 
-def test_a_checksum_of_which_nothing_is_known_is_said_to_be_so(user: User) -> None:
-    done = user.attempt("seamless-status", "0" * 64)
+def test_a_checksum_of_which_nothing_is_known_is_said_to_be_so(noted: User) -> None:
+    done = noted.attempt("seamless-status", "0" * 64)
     assert done.returncode == 1 and b"state           unknown" in done.stdout

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seamless.services.dask.batch import Limits, Oar, Slurm, next_limits, oar_states, slurm_states
-from seamless.services.dask.demand import Snapshot, clients_of, wanted_jobs
+from seamless.services.dask.demand import Snapshot, clients_of, snapshot, wanted_jobs
 from seamless.services.dask.jobs import Jobs
 from seamless.services.dask.parameters import Parameters
 
@@ -302,3 +302,22 @@ def test_oar_is_asked_again_only_for_jobs_that_it_does_not_list() -> None:
 
     assert Oar(run).states(["1", "2"], "me") == {"1": "running", "2": "done"}
     assert calls == [["oarstat", "-J", "-u", "me"], ["oarstat", "-J", "-j", "2"]]
+
+
+def waiting(number: int, resources: dict[str, float] | None) -> Any:
+    """Return a scheduler with so many tasks of ten minutes that wait."""
+    prefix = SimpleNamespace(duration_average=600.0)
+    tasks = {
+        f"base-{i}": SimpleNamespace(state="queued", prefix=prefix, key=f"base-{i}", resource_restrictions=resources)
+        for i in range(number)
+    }
+    return SimpleNamespace(tasks=tasks, workers={}, clients={})
+
+
+@pytest.mark.parametrize(
+    ("resources", "jobs"), [({"S": 1}, 1), ({"S": 1, "GPU": 1}, 2), ({"S": 1, "GPU": 2}, 4), ({"S": 4}, 1), (None, 1)]
+)
+def test_steps_that_wait_for_the_same_device_are_worth_more_jobs(resources: dict[str, float], jobs: int) -> None:
+    parameters = replace(FOUR, cores=16, maximum_jobs=10, dask_resources={"GPU": 2.0})
+    now = snapshot(waiting(4, resources), 60.0, parameters.resources)
+    assert wanted_jobs(parameters, now) == jobs

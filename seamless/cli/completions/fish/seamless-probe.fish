@@ -27,7 +27,7 @@ complete -c seamless-probe -l json -d 'print one JSON object about the run inste
 complete -c seamless-probe -l conda -l conda-env -l conda-environment -x -d 'activate this conda environment (its root: CONDA_ROOT)'
 complete -c seamless-probe -l docker -l docker-image -l image -x -d 'run in this container image: a file (.sif), or docker://NAME (needs apptainer or singularity)'
 complete -c seamless-probe -l hermetic -d 'give the command only PATH, TMPDIR, LANG=C.UTF-8 and its own directory as HOME'
-complete -c seamless-probe -l timeout -x -d 'stop the command after S seconds (default: no limit)'
+complete -c seamless-probe -l timeout -x -d 'stop the command after so long (default: no limit)'
 complete -c seamless-probe -l retry -x -d 'run a command that fails again, up to N times (default: 0)'
 complete -c seamless-probe -l refresh -d 'run again and compare with the cached result'
 complete -c seamless-probe -l purge -d 'with --undo: also delete the local result files'

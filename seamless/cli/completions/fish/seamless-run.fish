@@ -55,7 +55,7 @@ complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l json -d 'pr
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l conda -l conda-env -l conda-environment -x -d 'activate this conda environment (its root: CONDA_ROOT)'
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l docker -l docker-image -l image -x -d 'run in this container image: a file (.sif), or docker://NAME (needs apptainer or singularity)'
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l hermetic -d 'give the command only PATH, TMPDIR, LANG=C.UTF-8 and its own directory as HOME'
-complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l timeout -x -d 'stop the command after S seconds (default: no limit)'
+complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l timeout -x -d 'stop the command after so long (default: no limit)'
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l retry -x -d 'run a command that fails again, up to N times (default: 0)'
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l refresh -d 'run again and compare with the cached result'
 complete -c seamless-run -n 'not __seamless_run_words >/dev/null' -l undo -d 'forget the cached result of this command; nothing is run'
