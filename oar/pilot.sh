@@ -22,6 +22,7 @@ commands=$1
 shift
 options=("$@")
 width=${SEAMLESS_PILOT_WIDTH:-$(sort -- "${OAR_NODE_FILE:-/dev/null}" | wc -l)}
+((width > 0)) || width=1
 # Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
 if [[ -z ${SEAMLESS_CACHE:-} && -O .seamless-clients.json ]]; then
   SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)

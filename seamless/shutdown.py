@@ -54,6 +54,11 @@ def _main_process() -> bool:
     return multiprocessing is None or multiprocessing.current_process().name == "MainProcess"
 
 
+def _interrupted() -> bool:
+    """Tell whether Ctrl-C has ended the program, which could not do anything orderly then."""
+    return issubclass(getattr(sys, "last_type", None) or type(None), KeyboardInterrupt)
+
+
 def close(*, from_atexit: bool = False, strict: bool = False) -> None:
     """End the session: run the hooks, stop executions, store what is queued. Idempotent; imports nothing new.
 
@@ -62,7 +67,7 @@ def close(*, from_atexit: bool = False, strict: bool = False) -> None:
     if session.closed or session.is_worker or not _main_process():
         return
     session.closed = True
-    problems = [session.unclosed] if from_atexit and session.unclosed else []
+    problems = [session.unclosed] if from_atexit and session.unclosed and not _interrupted() else []
     session.unclosed = None
     try:
         for hook in [*session.close_hooks, *session.on_close]:

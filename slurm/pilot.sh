@@ -16,6 +16,7 @@ commands=$1
 shift
 options=("$@")
 width=${SEAMLESS_PILOT_WIDTH:-${SLURM_CPUS_PER_TASK:-1}}
+((width > 0)) || width=1
 # Through a front end's services: see services.sh. With SEAMLESS_CACHE set, that directory is used instead.
 if [[ -z ${SEAMLESS_CACHE:-} && -O .seamless-clients.json ]]; then
   SEAMLESS_REMOTE_CLIENTS=$(<.seamless-clients.json)

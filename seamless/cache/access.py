@@ -56,10 +56,10 @@ class Buffers:
             except (StoreError, BufferCorruptionError) as error:  # another store may have it whole
                 failure = failure or error
         else:
+            if failure is not None and find_in_memory(checksum) is None:
+                raise failure
             if self._fingertip:
                 fingertip_buffer(checksum)
-            elif failure is not None and find_in_memory(checksum) is None:
-                raise failure
             with open_buffer(checksum) as source, open(path, "wb") as target:
                 while chunk := source.read(_CHUNK):
                     target.write(chunk)

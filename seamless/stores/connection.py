@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _BUSY_STEP = 0.25  # seconds that SQLite itself waits for a lock; then Ctrl-C gets a chance
+_PATIENCE = 5.0  # seconds of waiting for a lock after which it is said
 _BUSY_TEXTS = ("locked", "locking protocol", "busy")
 # Connections inherited through fork. Closing one could touch the files under the parent's feet.
 _ABANDONED: list[Any] = []
@@ -192,11 +193,14 @@ class Database:
     # --- errors ------------------------------------------------------------------------------
 
     def _guarded(self, action: Callable[[Connection], T]) -> T:
-        """Run `action` with the connection and the lock; repeat it while other writers are in the way."""
+        """Run `action` with the connection and the lock; repeat it while other writers are in the way.
+
+        A long wait is logged, once.
+        """
         pid = os.getpid()
         if self._pid not in (0, pid):
             self.lock = threading.RLock()  # after a fork: a thread that is not here may have held it
-        deadline = time.monotonic() + self.busy_timeout
+        begun, told = time.monotonic(), False
         while True:
             with self.lock:
                 try:
@@ -205,8 +209,17 @@ class Database:
                 except Exception as exc:
                     if not isinstance(exc, _sqlite().Error):
                         raise
-                    if not _is_busy(exc) or time.monotonic() > deadline:
+                    waited = time.monotonic() - begun
+                    if not _is_busy(exc) or waited > self.busy_timeout:
                         raise self._store_error(exc) from exc
+            if waited > _PATIENCE and not told:
+                told = True
+                self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        import logging  # not at the start: a database is hardly ever locked for so long
+
+        logging.getLogger(__name__).warning("waiting for the database %s, which another program has locked", self.path)
 
     def _store_error(self, exc: Exception) -> StoreError:
         """Return the StoreError that says what an error of SQLite means and what to do."""

@@ -13,6 +13,7 @@ import time
 from seamless.errors import StoreError, StoreReadOnlyError, UsageError
 from seamless.stores.database import ResultDatabase
 from seamless.stores.directory import BufferDirectory
+from seamless.stores.errors import ANOTHER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,15 +69,20 @@ def open_embedded(directory: str | os.PathLike[str], *, writable: bool | None = 
     directory cannot be used, StoreReadOnlyError if it is to be written but may not.
     """
     path = os.path.abspath(directory)
-    buffers = BufferDirectory(path, writable=writable is not False)
+    try:
+        buffers = BufferDirectory(path, writable=writable is not False)
+    except StoreError as exc:
+        if writable is not False and type(exc) is StoreError:  # the others say themselves what helps
+            raise StoreError(f"{exc}; {ANOTHER}") from exc
+        raise
     if writable and not buffers.writable:
-        raise StoreReadOnlyError(f"cannot write to {path}; make it writable, or use another cache directory")
+        raise StoreReadOnlyError(f"cannot write to {path}; make it writable, or {ANOTHER}")
     database = os.path.join(path, DATABASE)
     results: ResultDatabase | MemoryResults
     if buffers.writable or os.path.exists(database):
         results = ResultDatabase(database, writable=buffers.writable)
         if writable and not results.writable:
-            raise StoreReadOnlyError(f"cannot write to {database}; make it writable, or use another cache directory")
+            raise StoreReadOnlyError(f"cannot write to {database}; make it writable, or {ANOTHER}")
     else:
         from seamless.stores.memory import MemoryResults
 

@@ -15,6 +15,7 @@ import os
 from seamless.errors import StoreError, StoreFullError, StoreReadOnlyError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ANOTHER = "use another cache directory: set SEAMLESS_CACHE to one that you may write"
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
@@ -53,10 +54,9 @@ def store_error(exc: OSError, directory: str, *, needed: int | None = None) -> S
         return StoreFullError(f"cannot write to {directory}: {what} needed, but {why}; free some space and try again")
     if exc.errno in READ_ONLY:
         where = f" ({exc.filename})" if exc.filename not in (None, directory) else ""
-        return StoreReadOnlyError(
-            f"cannot write to {directory}{where}: {exc.strerror}; make it writable, or use another cache directory"
-        )
-    return StoreError(f"cannot use {directory}: {exc}")
+        return StoreReadOnlyError(f"cannot write to {directory}{where}: {exc.strerror}; make it writable, or {ANOTHER}")
+    where = f" ({exc.filename})" if exc.filename not in (None, directory) else ""
+    return StoreError(f"cannot use {directory}{where}: {exc.strerror or exc}")
 
 
 def _free(directory: str) -> str:

@@ -173,8 +173,10 @@ def _execute_python(
     try:
         result = result_buffer(value, celltype, buffers)
     except (TypeError, ValueError, OverflowError) as exc:
+        from seamless.transformer.pins import described
+
         text = (
-            f"{type(exc).__name__}: the result of {name}, a {type(value).__name__}, "
+            f"{type(exc).__name__}: the result of {name}, {described(value)}, "
             f"cannot be stored with celltype {celltype!r}: {exc}\n"
         )
         raise StepError(text, stdout=output.stdout, stderr=output.stderr) from exc

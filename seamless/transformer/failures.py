@@ -9,7 +9,9 @@ from seamless.session import session
 from seamless.transformer.outcome import Outcome, Usage
 
 if TYPE_CHECKING:
+    from seamless.checksum import Checksum
     from seamless.errors import TransformationError
+    from seamless.transformer.outcome import Envelope
     from seamless.transformer.submission import Submission
 
 
@@ -29,13 +31,13 @@ def _users_part(exc: BaseException) -> BaseException:
     return exc.with_traceback(frame or exc.__traceback__)
 
 
-def _note_failure(submission: Submission, text: str, stderr: bytes, exit_status: int | None) -> None:
-    """Have the stores remember a failure for who looks at them; it is no result."""
-    command = submission.envelope.command or submission.envelope.name
+def note_failure(tf: Checksum, envelope: Envelope, text: str, stderr: bytes, exit_status: int | None) -> None:
+    """Have the stores remember a failure for who looks at them; it is no result. Raises StoreError."""
+    command = envelope.command or envelope.name
     for store in session.writable_result_stores():
         note = getattr(store, "note_failure", None)
         if note is not None:
-            note(submission.tf, error=text, stderr=stderr, exit_status=exit_status, command=command)
+            note(tf, error=text, stderr=stderr, exit_status=exit_status, command=command)
 
 
 def failure(submission: Submission, exc: TransformationError, stdout: bytes, stderr: bytes) -> Outcome:
@@ -54,7 +56,7 @@ def failure(submission: Submission, exc: TransformationError, stdout: bytes, std
     if submission.canceled.is_set():
         return Outcome(submission.tf, error="Transformation was canceled", canceled=True)
     if not complete:  # else it was noted there
-        _note_failure(submission, text, stderr, exc.exit_status)
+        note_failure(submission.tf, submission.envelope, text, stderr, exc.exit_status)
     return Outcome(
         submission.tf,
         error=text,

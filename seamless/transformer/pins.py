@@ -92,7 +92,8 @@ def make_pin(name: str, celltype: str, value: Any) -> Pin:
         return _value_pin(stored, subcelltype, value)
     except (TypeError, ValueError, OverflowError) as exc:
         kind = TypeError if isinstance(exc, TypeError) else ValueError
-        raise kind(f"argument '{name}', a {_type(value)}, cannot be stored with celltype '{celltype}': {exc}") from exc
+        what = f"argument '{name}', {described(value)},"
+        raise kind(f"{what} cannot be stored with celltype '{celltype}': {exc}") from exc
 
 
 def _value_pin(celltype: str, subcelltype: str | None, value: Any) -> Pin:
@@ -122,6 +123,16 @@ def _hex_leaves(value: Any) -> Any:
 
 def _type(value: Any) -> str:
     return type(value).__name__
+
+
+def described(value: Any) -> str:
+    """Return what a value is, in words.
+
+    >>> described({}), described(range)
+    ('of type dict', 'of type type')
+    """
+    kind = type(value)
+    return f"of type {kind.__name__}" if kind.__module__ == "builtins" else f"an object of class {kind.__name__}"
 
 
 def is_transformation(value: Any) -> bool:

@@ -49,7 +49,7 @@ class PreTransformation:
             source = source.get_checksum()
         elif source is not None and not isinstance(source, Checksum):
             raise TypeError(
-                f"pin '{key}': a {type(value).__name__} depends on other transformations; compute them first"
+                f"pin '{key}': {type(value).__name__} value depends on other transformations; compute them first"
             )
         return [celltype, subcelltype, None if source is None else source.hex()]
 

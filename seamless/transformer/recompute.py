@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,9 @@ from seamless.transformer.runner import find_undamaged, forget, lookup, memory
 
 if TYPE_CHECKING:
     from seamless.transformer.transformation import Transformation
+
+
+_wanted: ContextVar[frozenset[Checksum]] = ContextVar("wanted", default=frozenset())  # what is being recomputed here
 
 
 class Comparison(NamedTuple):
@@ -101,8 +105,20 @@ def candidates(checksum: Checksum) -> list[Checksum]:
 def recompute(checksum: Checksum) -> Buffer:
     """Execute the candidates until one yields exactly `checksum`; the buffer is kept as scratch.
 
-    Writes no record. Raises CacheMissError, whose cause is the failure of the last candidate.
+    Writes no record. Raises CacheMissError, whose cause is the failure of the last candidate. What is needed to compute
+    itself, such as the input that a copying command gives back, is a miss.
     """
+    wanted = _wanted.get()
+    if checksum in wanted:
+        raise miss(checksum)
+    token = _wanted.set(wanted | {checksum})
+    try:
+        return _from_candidates(checksum)
+    finally:
+        _wanted.reset(token)
+
+
+def _from_candidates(checksum: Checksum) -> Buffer:
     failure: BaseException | None = None
     for tf in candidates(checksum):
         definition = find(tf)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from types import CodeType, FunctionType
+from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from seamless.errors import UsageError
@@ -70,13 +70,28 @@ def class_source(cls: type) -> str:
     return text
 
 
+def check_is_function(func: Any) -> None:
+    """Raise TypeError if `func` is not a Python function."""
+    if type(func) is FunctionType:
+        return
+    why = ""
+    if type(func) is BuiltinFunctionType:
+        name = func.__name__
+        why = f": '{name}' is a builtin without source text; use one of yours: def step(x): return {name}(x)"
+    raise TypeError("func must be a function" + why)
+
+
 def check_function(func: Any) -> None:
     """Raise TypeError if `func` is not a Python function, UsageError if its kind or parameters are not supported."""
-    if type(func) is not FunctionType:
-        raise TypeError("func must be a function")
+    check_is_function(func)
     function = _unwrap(func)
     code = function.__code__
     flags = code.co_flags
+    if _is_method(function):
+        raise UsageError(
+            f"{_place(function)} is a method: a step gets exactly the arguments of the call, and no 'self'; "
+            "write it as a function outside of the class, and pass what it needs of the object as arguments"
+        )
     if flags & (_COROUTINE | _ASYNC_GENERATOR):
         raise UsageError(
             f"{_place(function)} is a coroutine function ('async def'): a transformation needs a plain 'def'; "
@@ -111,6 +126,13 @@ _WRITE_TO_FILE = "; put it in a .py file or a notebook cell, or pass the source 
 def _place(function: FunctionType) -> str:
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}: '{function.__qualname__}'"
+
+
+def _is_method(function: FunctionType) -> bool:
+    """Tell whether a function is written in the body of a class, to be called with an object."""
+    code = function.__code__
+    around = function.__qualname__.rpartition(".")[0]
+    return bool(around) and not around.endswith("<locals>") and code.co_varnames[: code.co_argcount][:1] == ("self",)
 
 
 def _unwrap(func: Any) -> FunctionType:

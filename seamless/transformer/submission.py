@@ -126,12 +126,19 @@ class Submission:
         return not seam.stops(self.envelope)
 
     def _expire(self) -> None:
-        self._abandon(Outcome(self.tf, error=f"Timeout: not finished after {self.envelope.timeout:g} s\n"))
+        text = f"Timeout: not finished after {self.envelope.timeout:g} s\n"
 
-    def _abandon(self, outcome: Outcome) -> bool:
+        def note() -> None:
+            from seamless.transformer.failures import note_failure
+
+            note_failure(self.tf, self.envelope, text, b"", None)
+
+        self._abandon(Outcome(self.tf, error=text), note)
+
+    def _abandon(self, outcome: Outcome, note: Callable[[], None] | None = None) -> bool:
         """Give the outcome without waiting for the thread that executes it, which may never come back."""
         self.canceled.set()
-        finished = self._finish(outcome)
+        finished = self._finish(outcome, note)
         if finished and not self.idle.is_set():
             pool.give_up(self._thread)
         return finished
@@ -181,13 +188,18 @@ class Submission:
         timer.start()
         return timer
 
-    def _finish(self, outcome: Outcome) -> bool:
+    def _finish(self, outcome: Outcome, note: Callable[[], None] | None = None) -> bool:
+        """Give the outcome, unless there is one. `note()` is called before those who wait go on, and may end."""
         with self._lock:
             if self._state == _DONE:
                 return False
             self.outcome = outcome
             self._state = _DONE
             callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(outcome)
+        try:
+            if note is not None:
+                note()
+        finally:
+            for callback in callbacks:
+                callback(outcome)
         return True

@@ -64,10 +64,9 @@ class Transformer:
             self._function, self._signature, self._parameters = None, None, None
             self._origin = None
         else:
-            from seamless.transformer.source import located_source
+            from seamless.transformer.source import check_is_function, located_source
 
-            if not isinstance(func_or_code, types.FunctionType):
-                raise TypeError("func must be a function")
+            check_is_function(func_or_code)
             if self._language != "python":
                 raise TypeError(f"a function is Python code, not language {self._language!r}")
             text, filename, first_line = located_source(func_or_code)
@@ -258,8 +257,11 @@ class Transformer:
             return self._bind_by_name(args, kwargs)
         if not self._args and not kwargs and len(args) == len(self._parameters) == self._positional:
             return dict(zip(self._parameters, args, strict=True))
-        given = self._signature.bind_partial(*args, **kwargs).arguments
-        bound = self._signature.bind(**{**self._args, **given}).arguments
+        try:
+            given = self._signature.bind_partial(*args, **kwargs).arguments
+            bound = self._signature.bind(**{**self._args, **given}).arguments
+        except TypeError as exc:
+            raise TypeError(f"{self.func_name}(): {exc}") from None
         return dict(bound)
 
     def _bind_by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -318,6 +320,7 @@ class Transformer:
                 raise UsageError(f"'{pin}' is both an argument and a module or global of {self.func_name}")
         if self._language == "python":
             self._check_declared(set(pins), modules.get("main"))
+            self._warn_of_modules(set(modules))
         self._forms["pins"] = pins
         return self._forms
 
@@ -356,6 +359,17 @@ class Transformer:
                 for item in undeclared
             )
             raise UsageError(names)
+
+    def _warn_of_modules(self, declared: set[str]) -> None:
+        if "import" not in self.source_text:
+            return
+        from seamless.transformer.own_modules import warn_of_own_imports
+        from seamless.transformer.source import located_source
+
+        text, filename, line = self.source_text, f"<{self.func_name}>", 1
+        if self._function is not None:
+            text, filename, line = located_source(self._function)
+        warn_of_own_imports(text, declared, step=self.func_name, filename=filename, first_line=line)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self  # a step is no method: it gets exactly the arguments of the call
@@ -446,7 +460,14 @@ def _convert(transformer: Transformer, kind: type[Transformer]) -> Any:
     return new
 
 
-def direct(func_or_code: Any, language: str | None = None) -> DirectTransformer:
+def _nothing_given(name: str) -> TypeError:
+    return TypeError(
+        f"{name}() needs a function or source text; as a decorator, use @{name} without parentheses, and set what "
+        "there is to set on the step: step.celltypes.x = ..."
+    )
+
+
+def direct(func_or_code: Any = ..., language: str | None = None) -> DirectTransformer:
     """Make a step whose call gives the value.
 
     From a Python function (also as a decorator), from source text in `language` (`python`, `bash`), or
@@ -454,11 +475,15 @@ def direct(func_or_code: Any, language: str | None = None) -> DirectTransformer:
     """
     if isinstance(func_or_code, Transformer):
         return _convert(func_or_code, func_or_code._kind(direct=True))  # type: ignore[no-any-return]
+    if func_or_code is ...:
+        raise _nothing_given("direct")
     return DirectTransformer(func_or_code, language)
 
 
-def delayed(func_or_code: Any, language: str | None = None) -> Transformer:
+def delayed(func_or_code: Any = ..., language: str | None = None) -> Transformer:
     """Make a step whose call gives a Transformation, to be computed when it is needed. Sources as for `direct`."""
     if isinstance(func_or_code, Transformer):
         return _convert(func_or_code, func_or_code._kind(direct=False))  # type: ignore[no-any-return]
+    if func_or_code is ...:
+        raise _nothing_given("delayed")
     return Transformer(func_or_code, language)

@@ -1,4 +1,4 @@
-"""What the scripts make of files that people write, without a batch system: every line is one command, also the last."""
+"""What the scripts make of files that people write, without a batch system: each line is a command, the last too."""
 
 from __future__ import annotations
 

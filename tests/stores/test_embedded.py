@@ -140,3 +140,11 @@ print([name for name in heavy.split() if name in sys.modules])
         [sys.executable, "-I", "-c", script, str(tmp_path), checksum.hex()], capture_output=True, text=True, check=False
     )
     assert (run.stdout, run.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("where, why", [("file", "it is not a directory"), ("file/below", "Not a directory")])
+def test_a_place_that_can_be_no_directory_is_one_error_that_names_the_variable(tmp_path, where, why):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"{why}; use another cache directory: set SEAMLESS_CACHE") as caught:
+        open_embedded(tmp_path / where)
+    assert "Errno" not in str(caught.value)

@@ -108,6 +108,7 @@ def test_a_step_that_ends_after_its_event_loop_harms_nothing(tmp_path, monkeypat
     assert problems == []
 
 
+@pytest.mark.filterwarnings("ignore:the step")  # imports a module that is not part of it
 def test_a_step_that_needs_its_own_result_fails_instead_of_hanging(tmp_path, monkeypatch):
     (tmp_path / "ouroboros.py").write_text(
         "from seamless.transformer import direct\n"
@@ -123,6 +124,7 @@ def test_a_step_that_needs_its_own_result_fails_instead_of_hanging(tmp_path, mon
         ouroboros.bite(1)
 
 
+@pytest.mark.filterwarnings("ignore:the step")  # imports a module that is not part of it
 def test_a_step_may_call_itself_with_other_inputs(tmp_path, monkeypatch):
     (tmp_path / "countdown.py").write_text(
         "from seamless.transformer import direct\n"

@@ -3,7 +3,7 @@
 import pytest
 import steps
 
-from seamless import Checksum
+from seamless import CacheMissError, Checksum
 from seamless.session import session
 from seamless.stores.embedded import open_embedded
 from seamless.transformer import PreTransformation, TransformationError, delayed, transformation_from_pretransformation
@@ -119,3 +119,25 @@ def test_release_lets_go_of_the_values():
     gc.collect()
     with pytest.raises(CacheMissError):
         checksum.resolve()
+
+
+def backwards(text):
+    return text[::-1]
+
+
+def same(text):
+    return text
+
+
+@pytest.mark.parametrize("function", [same, backwards])
+def test_what_is_needed_to_compute_itself_is_a_miss(tmp_path, function):
+    store = open_embedded(tmp_path / "cache")
+    session.activate([store.buffers], [store.results])
+    results = [delayed(function)(text).compute() for text in ("ab", "ba")]
+    session.reset()
+    store = open_embedded(tmp_path / "cache")
+    session.activate([store.buffers], [store.results])
+    assert [store.buffers.remove(result) for result in results] == [True, True]
+    for result in results:
+        with pytest.raises(CacheMissError, match=result.hex()):
+            result.fingertip_sync()

@@ -127,10 +127,31 @@ class Callable:
     def __call__(self) -> None: ...
 
 
-@pytest.mark.parametrize("thing", [1, len, int, functools.partial(len), Callable(), Callable().__call__, "def f(): 1"])
+@pytest.mark.parametrize("thing", [1, int, functools.partial(len), Callable(), Callable().__call__, "def f(): 1"])
 def test_what_is_not_a_function_is_a_type_error(thing: Any) -> None:
     with pytest.raises(TypeError, match="^func must be a function$"):
         function_source(thing)
+
+
+def test_a_builtin_is_a_type_error_that_says_what_to_write_instead() -> None:
+    with pytest.raises(
+        TypeError, match=r"^func must be a function: 'len' is a builtin .*def step\(x\): return len\(x\)$"
+    ):
+        function_source(len)
+
+
+def test_a_method_is_refused_with_its_place(tmp_path: Path) -> None:
+    module = load(
+        tmp_path / "m.py", "class A:\n    def f(self, x):\n        return x\n    def g(x):\n        return x\n"
+    )
+    with pytest.raises(UsageError, match=r"m.py:2: 'A.f' is a method: .* write it as a function outside of the class"):
+        function_source(module.A.f)
+    assert function_source(module.A.g) == "def g(x):\n    return x"
+
+
+def test_a_function_within_a_function_may_call_its_parameter_self(tmp_path: Path) -> None:
+    module = load(tmp_path / "m.py", "def outer():\n    def f(self):\n        return self\n    return f\n")
+    assert function_source(module.outer()) == "def f(self):\n    return self"
 
 
 def test_a_function_made_by_exec_has_no_source() -> None:

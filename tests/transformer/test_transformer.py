@@ -45,11 +45,28 @@ def test_conversion_copies_the_state():
     assert type(delayed(second)) is Transformer
 
 
-def test_binding_errors_are_those_of_python():
-    with pytest.raises(TypeError, match="missing a required argument: 'b'"):
+def test_binding_errors_are_those_of_python_and_name_the_function():
+    with pytest.raises(TypeError, match=r"^add\(\): missing a required argument: 'b'$"):
         delayed(steps.add)(1)
-    with pytest.raises(TypeError, match="too many positional arguments"):
+    with pytest.raises(TypeError, match=r"^add\(\): too many positional arguments$"):
         delayed(steps.add)(1, 2, 3)
+
+
+@pytest.mark.parametrize(("decorator", "name"), [(direct, "direct"), (delayed, "delayed")])
+@pytest.mark.parametrize("options", [{}, {"language": "python"}])
+def test_the_decorators_are_written_without_parentheses(decorator, name, options):
+    with pytest.raises(TypeError, match=f"use @{name} without parentheses"):
+        decorator(**options)
+
+
+def test_an_object_of_a_class_is_called_so_where_it_cannot_be_stored():
+    class Thing:
+        pass
+
+    with pytest.raises(TypeError, match="argument 'a', an object of class Thing, cannot be stored"):
+        delayed(steps.add)(Thing(), 1)
+    with pytest.raises(TypeError, match="argument 'a', of type dict, cannot be stored"):
+        delayed(steps.add)({"x": Thing()}, 1)
 
 
 def test_arguments_can_be_bound_in_advance_and_overridden():

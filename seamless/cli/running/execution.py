@@ -8,6 +8,7 @@ from seamless.cli.common import OWN
 from seamless.cli.running.inputs import store_inputs
 from seamless.cli.running.requests import CancelRequests
 from seamless.errors import BufferCorruptionError, StoreError, StoreReadOnlyError
+from seamless.transformer.failures import note_failure
 from seamless.transformer.outcome import Envelope, Outcome
 from seamless.transformer.runner import cancel, run_transformation
 
@@ -101,6 +102,7 @@ def _submit(run: Run, refresh: bool) -> Outcome:
         )
     if outcome.canceled and limit.expired:
         text = f"Time limit of {run.options.timeout:g} s exceeded, the command was ended: {run.plan.command}\n"
+        note_failure(run.checksum, run.envelope, text, outcome.stderr, TIMED_OUT)
         return Outcome(run.checksum, error=text, exit_status=TIMED_OUT)
     return outcome
 

@@ -16,7 +16,7 @@ _OUTPUT = {
     "slurm": ("#SBATCH --output={log}-%j.out", "#SBATCH --error={log}-%j.err"),
     "oar": ("#OAR --stdout={log}-%jobid%.out", "#OAR --stderr={log}-%jobid%.err"),
 }
-_SCRATCH = "SEAMLESS_DASK_SCRATCH"
+_SCRATCH = "seamless_scratch"
 LOST_WORKER = "2s"  # after which a worker of this machine that has ended may be replaced
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from seamless.stores.failures import failures
 from tests.cli.run.processes import alive, wait_for
 
 
@@ -299,6 +300,8 @@ def test_a_limit_of_time_ends_the_command_and_leaves_nothing(seamless_run: Any, 
     done = seamless_run("--timeout", "1", "-c", line, timeout=30, env={"TMPDIR": str(temporary)})
     assert (done.returncode, done.out) == (124, "")
     assert "1 s" in done.err
+    (noted,) = failures(os.path.join(os.environ["SEAMLESS_CACHE"], "__TOPLEVEL__"))
+    assert (noted["exit_status"], noted["command"]) == (124, line)
     wait_for(lambda: not alive(int(pid_file.read_text())))
     assert list(temporary.iterdir()) == []
 

@@ -23,7 +23,7 @@ TRAP = "open({sprung!r}, 'a').close()\nraise ImportError('this file is of somebo
 
 def scratch_of_job(tmpdir: Path, here: Path) -> tuple[Path, Path]:
     """Return the current directory and the scratch directory of a worker in a job that begins in `here`."""
-    lines = [*prologue(parse(tmpdir=str(tmpdir)), "slurm"), 'pwd; echo "$SEAMLESS_DASK_SCRATCH"']
+    lines = [*prologue(parse(tmpdir=str(tmpdir)), "slurm"), 'pwd; echo "$seamless_scratch"']
     command = ["bash", "-c", "\n".join(lines)]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60, check=True)
     return tuple(map(Path, done.stdout.splitlines()))  # type: ignore[return-value]
@@ -39,7 +39,7 @@ def test_a_worker_in_a_job_runs_in_a_directory_of_root_and_keeps_its_files_to_it
     assert here == Path("/")
     assert scratch == tmp_path / "not there yet" / f"seamless-dask-{os.getuid()}"
     assert is_private(scratch)
-    assert '"$SEAMLESS_DASK_SCRATCH"' in worker_words(parse(), "slurm")
+    assert '"$seamless_scratch"' in worker_words(parse(), "slurm")
 
 
 @pytest.mark.parametrize("made", ["link", "file", "directory"])

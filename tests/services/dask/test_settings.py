@@ -180,7 +180,7 @@ def test_a_slurm_script_has_the_agreed_header_and_every_option_once() -> None:
     worker = [line for line in lines if line][-1]
     assert worker.partition(" tcp://HOST:1 ")[2] == (
         "--memory-limit 29.80GiB --nanny --death-timeout 60 --nthreads 48 "
-        '--local-directory "$SEAMLESS_DASK_SCRATCH" '
+        '--local-directory "$seamless_scratch" '
         "--worker-port=100:200 --nanny-port=100:200 --name worker-$SLURM_JOB_ID"
     )
 

@@ -287,6 +287,7 @@ def test_a_step_that_changes_directory_does_not_move_the_next_one(workers, tmp_p
     assert [direct(wanders)(i) for i in range(4)] == [os.getcwd()] * 4
 
 
+@pytest.mark.filterwarnings("ignore:the step")  # imports a module that is not part of it
 def test_a_step_imports_what_the_program_can_import(workers, tmp_path, monkeypatch):
     def uses(x):
         import only_on_this_path

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from seamless.transformer import delayed, direct, spawn, worker
 from tests.transformer.workers import support
 from tests.transformer.workers.support import eventually
@@ -50,6 +52,7 @@ def test_one_worker_is_enough_for_steps_in_steps_in_steps(workers):
     assert direct(recursive)(10) == 11 + 12 + 10
 
 
+@pytest.mark.filterwarnings("ignore:the step")  # imports a module that is not part of it
 def test_a_very_deep_chain_is_executed_in_a_bounded_number_of_processes(workers, tmp_path, monkeypatch):
     (tmp_path / "deep_countdown.py").write_text(
         "from seamless.transformer import direct\n"
@@ -221,6 +224,7 @@ def test_a_step_may_start_nested_steps_and_await_them(workers):
     assert direct(outer)(8) == [0, 2, 4, 6, 8, 10, 12, 14]
 
 
+@pytest.mark.filterwarnings("ignore:the step")  # imports a module that is not part of it
 def test_a_step_that_needs_its_own_result_fails_instead_of_hanging(workers, tmp_path, monkeypatch):
     (tmp_path / "serpent.py").write_text(
         "from seamless.transformer import direct\n"

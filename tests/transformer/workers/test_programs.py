@@ -92,6 +92,13 @@ def test_ctrl_c_ends_the_step_and_the_program_with_all_processes(running, step):
     eventually(lambda: not [pid for pid in pids if support.is_alive(pid)])
 
 
+def test_who_interrupts_the_program_is_not_told_to_close(running):
+    process, _ = running("spawn(1)\nendless(sys.argv[1])\n")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err.endswith("\nKeyboardInterrupt\n") and "seamless.close" not in err
+
+
 def test_after_ctrl_c_the_program_can_go_on(running):
     process, _ = running(
         "spawn(1)\ntry:\n    endless(sys.argv[1])\nexcept KeyboardInterrupt:\n    pass\n"
