@@ -11,7 +11,7 @@ from seamless.cli.common import FAILURE, OK, USAGE, add_general, make_parser, ru
 from seamless.cli.resolve import checksum_from
 from seamless.cli.storage import open_storage
 from seamless.cli.transfer.options import add_scope
-from seamless.errors import SeamlessError
+from seamless.errors import SeamlessError, UsageError
 
 if TYPE_CHECKING:
     from seamless.checksum import Checksum
@@ -60,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         options = build_parser().parse_args(argv)
-        tf = checksum_from(options.what)
+        try:
+            tf = checksum_from(options.what)
+        except UsageError as exc:  # a status of its own: 2 says that nothing was under way
+            raise SeamlessError(str(exc)) from exc
         storage = open_storage(project=options.project, stage=options.stage)
         try:
             return _cancel(tf, storage, json=options.json)

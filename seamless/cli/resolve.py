@@ -12,7 +12,7 @@ from seamless.checksum import Checksum
 from seamless.cli.common import OK, add_general, make_parser, run_main, write_stdout
 from seamless.cli.storage import copy_out, open_storage
 from seamless.cli.transfer.options import add_scope
-from seamless.errors import SeamlessError
+from seamless.errors import SeamlessError, UsageError
 
 if TYPE_CHECKING:
     from seamless.session import BufferStore
@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
             "seamless-resolve result.CHECKSUM | head",
             "seamless-resolve -o genome.fa $(cat genome.fa.CHECKSUM)",
         ),
-        "the content is not stored, or the file holds no checksum",
+        "the content is not stored",
     )
 
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def checksum_from(text: str) -> Checksum:
     """Return the checksum that an argument is, or that the file of this name (or its sidecar) holds.
 
-    Raises SeamlessError, OSError.
+    Raises UsageError if it is none, OSError.
     """
     if len(text) == 64:
         try:
@@ -89,15 +89,14 @@ def checksum_from(text: str) -> Checksum:
     if not os.path.exists(text):
         path = text + ".CHECKSUM"
         if not os.path.exists(path):
-            raise SeamlessError(f"{text!r} is neither a checksum (64 hexadecimal digits) nor a file that holds one")
+            raise UsageError(f"{text!r} is neither a checksum (64 hexadecimal digits) nor a file that holds one")
     from seamless.cli.checksum import read_sidecar
-    from seamless.errors import UsageError
 
     try:
         return Checksum(read_sidecar(path))
-    except UsageError as exc:
+    except (UsageError, IsADirectoryError) as exc:
         hint = f" (did you mean {text + '.CHECKSUM'!r}?)" if os.path.isfile(text + ".CHECKSUM") else ""
-        raise SeamlessError(f"{path!r} does not hold a checksum: 64 hexadecimal digits are expected{hint}") from exc
+        raise UsageError(f"{path!r} does not hold a checksum: 64 hexadecimal digits are expected{hint}") from exc
 
 
 def deliver(store: BufferStore, checksum: Checksum, output: str | None) -> bool:

@@ -124,7 +124,7 @@ def test_it_is_said_when_older_failures_are_not_noted_any_more(noted: User) -> N
         (["--failed", "--steps"], 2, "--steps is about results"),
         (["--since", "5"], 2, "--since: '5' is not a time"),
         (["123456"], 1, "no step that runs or has failed begins so"),
-        (["nofile"], 1, "neither a checksum"),
+        (["nofile"], 2, "neither a checksum"),
         (["--project", "none"], 2, "there is no store in "),
     ],
 )

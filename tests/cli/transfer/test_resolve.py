@@ -37,7 +37,7 @@ def test_output_gets_the_exact_bytes(run: Command, upload: Command, work: Path, 
 @pytest.mark.parametrize("argument", ["missing", "a.txt", "d", "e49c", ALPHA[:-1] + "g", "\0"])
 def test_what_is_no_checksum_is_named(run: Command, work: Path, command: str, argument: str) -> None:
     done = run(command, argument)
-    assert (done.status, done.out) == (1, b"")
+    assert (done.status, done.out) == (2, b"")
     assert repr(argument) in done.err
 
 
