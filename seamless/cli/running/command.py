@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from seamless.cli.common import INTERRUPTED, OK, OWN, USAGE, Messages
 from seamless.cli.running.delivery import deliver
 from seamless.cli.running.description import Description
@@ -208,13 +210,31 @@ def _promises(options: Options) -> Promises | None:
 def _notices(run: Run) -> None:
     from seamless.cli.running.notices import outside_variables
 
-    if run.messages.verbosity < 0 or run.options.hermetic:
+    if run.messages.verbosity < 0:
+        return
+    _warn_of_overwriting(run)
+    if run.options.hermetic:
         return
     declared = set(run.plan.variables) | set(run.plan.metavars)
     for name in outside_variables(run.plan.command, declared):
         run.messages.warning(
             f"the command uses ${name} of your environment, which is not part of its identity: "
             f'another value would not be noticed. Declare it with --var {name}="${name}".'
+        )
+
+
+def _warn_of_overwriting(run: Run) -> None:
+    """Say so if an existing file is read by the very command whose result replaces it."""
+    command = run.plan.command
+    if not any(command.count(target.name) > 1 for target in run.plan.targets):  # nearly always: not worth a parse
+        return
+    from seamless.cli.running.notices import read_and_overwritten
+
+    name = read_and_overwritten(command)
+    if name is not None and any(target.name == name for target in run.plan.targets) and os.path.isfile(name):
+        run.messages.warning(
+            f"'{name}' is both read and written by the same command: bash empties it before the command begins, so "
+            f"its content is not seen. Redirect to another name: '... > new.txt'."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a user should know: variables outside the identity, options that stand in the wrong place."""
+"""What a user should know: variables outside the identity, misplaced options, a result that is read, too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from seamless.cli.commandline.line import SimpleCommand
 
 # What every shell has or sets itself.
 _STANDARD = frozenset(
@@ -57,6 +59,44 @@ def outside_variables(line: str, declared: set[str]) -> list[str]:
         and not name.startswith("LC_")
         and not _assigned(line, name)
     ]
+
+
+def read_and_overwritten(source: str) -> str | None:
+    """Return the name of the file that the last command, or its pipeline, reads and is redirected to; else None.
+
+    >>> read_and_overwritten("cut -f 1 t.txt | sort > t.txt")
+    't.txt'
+    >>> read_and_overwritten("echo a > t.txt; sort t.txt > u.txt")
+    """
+    from seamless.cli.commandline.results import find_redirect_target
+    from seamless.cli.commandline.split import split_line
+
+    line = split_line(source)
+    if line is None:
+        from seamless.cli.commandline.bash import parse_bash
+
+        line = parse_bash(source)
+    redirect = find_redirect_target(line)
+    if redirect is None or redirect.target is None:
+        return None
+    name = os.path.normpath(redirect.target.text)
+    written = [r for r in line.all_redirects() if r.writes_file and r.target is not None]
+    if sum(os.path.normpath(r.target.text) == name for r in written if r.target is not None) > 1:
+        return None  # it is made by the line itself
+    group = redirect in line.group_redirects
+    commands = line.commands if group else [line.commands[i] for i in line.commands[-1].pipeline or (-1,)]
+    read = {os.path.normpath(text) for text in _operands(commands)}
+    return name if name in read else None
+
+
+def _operands(commands: Iterable[SimpleCommand]) -> list[str]:
+    """Return the words after the first one of each command, and the files of `<`."""
+    found = []
+    for command in commands:
+        if command.words and command.words[0].text not in ("echo", "printf"):  # whose words are no files
+            found += [word.text for word in command.words[1:]]
+        found += [r.target.text for r in command.redirects if r.reads_file and r.target is not None]
+    return found
 
 
 def used_variables(line: str) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from seamless.cli.running.notices import outside_variables, used_variables
+from seamless.cli.running.notices import outside_variables, read_and_overwritten, used_variables
 from seamless.cli.storage import configuration_files
 
 
@@ -61,3 +62,42 @@ def test_configuration_files_are_found(work: Path) -> None:
     assert configuration_files() == []
     (work / "seamless.yaml").write_text("")
     assert configuration_files() == ["seamless.yaml"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sort t.txt > t.txt",
+        "sort < t.txt > t.txt",
+        "sort -u ./t.txt > 't.txt'",
+        "cat t.txt | sort > t.txt",
+        "echo a > b.txt; cat t.txt b.txt > t.txt",
+        "(sort t.txt; echo x) > t.txt",
+    ],
+)
+def test_a_file_that_is_read_by_the_command_that_replaces_it_is_found(line: str) -> None:
+    assert read_and_overwritten(line) == "t.txt"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sort t.txt",
+        "sort t.txt > u.txt",
+        "echo t.txt > t.txt",
+        "sort t.txt > u.txt; cat u.txt > t.txt",
+        "echo a > t.txt; sort t.txt > v.txt",
+        "sort a.txt > t.txt 2> t.txt.err",
+    ],
+)
+def test_a_file_that_the_replacing_command_does_not_read_is_not_found(line: str) -> None:
+    assert read_and_overwritten(line) is None
+
+
+def test_a_result_that_is_read_by_its_own_command_is_warned_of(seamless_run: Any, work: Path) -> None:
+    (work / "t.txt").write_text("b\na\n")
+    warning = "'t.txt' is both read and written by the same command"
+    assert warning in seamless_run("--dry", "sort t.txt > t.txt").err
+    assert warning not in seamless_run("-q", "--dry", "sort t.txt > t.txt").err
+    (work / "t.txt").unlink()
+    assert warning not in seamless_run("--dry", "sort t.txt > t.txt").err

@@ -224,7 +224,7 @@ def connection() -> Iterator[Any]:
     """The client of a real scheduler that has no workers: what it is sent waits."""
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as cluster:
         with Client(cluster, set_as_default=False) as client:
             yield client
 
