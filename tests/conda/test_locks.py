@@ -139,22 +139,7 @@ def version(text: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_requirement_of_the_extras_is_locked_at_a_version_that_they_accept(name: str) -> None:
     locked = {p["name"]: str(p["version"]) for p in read(CONDA / name / "conda-lock.yml")["package"]}
-    layer = CONDA / name / "requirements.lock"
-    pinned = dict(re.findall(r"^([a-z.-]+)==([0-9.]+)", layer.read_text(), re.M)) if layer.exists() else {}
     for package, bound in extra_requirements(EXTRAS[name]).items():
-        found = pinned.get(package) or locked.get(CONDA_NAMES.get(package, package))
+        found = locked.get(CONDA_NAMES.get(package, package))
         assert found is not None, f"{package} is not in {name}"
         assert version(found) >= version(bound), f"{package} {found} is older than {bound}"
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_pip_layer_has_nothing_that_conda_has_and_only_hashed_pins(name: str) -> None:
-    layer = CONDA / name / "requirements.lock"
-    if not layer.exists():
-        assert EXTRAS[name] == ("services",)
-        return
-    locked = {p["name"] for p in read(CONDA / name / "conda-lock.yml")["package"]}
-    blocks = re.split(r"^(?=[a-z])", layer.read_text(), flags=re.M)[1:]
-    for block in blocks:
-        assert re.match(r"[a-z.-]+==[0-9.]+ ", block) and "--hash=sha256:" in block
-        assert block.partition("==")[0] not in locked
