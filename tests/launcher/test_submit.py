@@ -148,9 +148,9 @@ def test_a_command_that_is_not_there_is_named(host: Host) -> None:
 
 def test_a_directory_that_is_only_inside_is_named(host: Host, service: subprocess.Popen[bytes]) -> None:
     host.script("sbatch", SBATCH)
-    assert asked(socket_of(service), {"program": "sbatch", "arguments": [], "cwd": "/nonexistent"}) == (
-        "cannot execute sbatch in /nonexistent outside of the image: "
-        "[Errno 2] No such file or directory: '/nonexistent'\n",
+    inside = str(host.root / "only" / "inside")
+    assert asked(socket_of(service), {"program": "sbatch", "arguments": [], "cwd": inside}) == (
+        f"cannot execute sbatch in {inside} outside of the image: [Errno 2] No such file or directory: '{inside}'\n",
         b"126",
     )
 
