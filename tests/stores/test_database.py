@@ -415,42 +415,25 @@ def test_a_lock_that_is_never_released_ends_in_one_clear_error(database):
     assert database.set_result(TF, R) is True
 
 
-def test_a_long_wait_for_a_lock_is_said_once(database, monkeypatch, caplog):
+@pytest.mark.parametrize(("patience", "attempts", "times"), [(0.0, 4, 1), (50.0, 2, 0)], ids=["long", "short"])
+def test_only_a_long_wait_for_a_lock_is_said_and_only_once(database, monkeypatch, caplog, patience, attempts, times):
     other = sqlite3.connect(database.name, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    attempts = []
+    made = []
 
-    def fails_until_it_was_said(c):
-        attempts.append(c)
-        if len(attempts) == 4:
+    def fails_until_the_last_attempt(c):
+        made.append(c)
+        if len(made) == attempts:
             other.execute("ROLLBACK")
         c.execute("BEGIN IMMEDIATE")
         c.execute("ROLLBACK")
 
-    monkeypatch.setattr(connection, "_PATIENCE", 0.0)
-    database._database.run(fails_until_it_was_said)
+    monkeypatch.setattr(connection, "_PATIENCE", patience)
+    database._database.run(fails_until_the_last_attempt)
     other.close()
-    assert len(attempts) == 4
+    assert len(made) == attempts
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"waiting for the database {database.name}, which another program has locked"]
-
-
-def test_a_short_wait_for_a_lock_is_silent(database, monkeypatch, caplog):
-    other = sqlite3.connect(database.name, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    attempts = []
-
-    def fails_once(c):
-        attempts.append(c)
-        if len(attempts) == 2:
-            other.execute("ROLLBACK")
-        c.execute("BEGIN IMMEDIATE")
-        c.execute("ROLLBACK")
-
-    monkeypatch.setattr(connection, "_PATIENCE", 50.0)
-    database._database.run(fails_once)
-    other.close()
-    assert len(attempts) == 2 and caplog.records == []
+    assert said == [f"waiting for the database {database.name}, which another program has locked"] * times
 
 
 def test_a_forked_child_uses_a_connection_of_its_own(database):

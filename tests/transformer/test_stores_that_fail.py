@@ -106,13 +106,18 @@ def test_a_full_store_fails_the_step_and_what_depends_on_it_in_every_way_to_run(
     assert first.run() == 3
 
 
+def executed_but_not_kept(counter):
+    """Return the handle of a step that was executed once, while no store had room."""
+    session.activate([FullBuffers()], [])
+    step = delayed(steps.counted)(5, str(counter))
+    with pytest.raises(StoreFullError):
+        step.run()
+    return step
+
+
 def test_a_result_that_no_store_would_take_is_not_computed_again_when_it_is_tried_again(tmp_path, store):
     counter = tmp_path / "counter"
-    step = delayed(steps.counted)
-    session.activate([FullBuffers()], [])
-    first = step(5, str(counter))
-    with pytest.raises(StoreFullError):
-        first.run()
+    first = executed_but_not_kept(counter)
     session.activate([store.buffers], [store.results])
     first.clear_exception()
     assert first.run() == 10
@@ -144,11 +149,7 @@ def test_a_result_that_cannot_be_computed_again_is_a_cache_miss(store, forget_me
 
 def test_what_no_store_would_take_is_known_without_another_execution_once_there_is_one_that_does(tmp_path, store):
     counter = tmp_path / "counter"
-    step = delayed(steps.counted)
-    session.activate([FullBuffers()], [])
-    first = step(5, str(counter))
-    with pytest.raises(StoreFullError):
-        first.run()
+    first = executed_but_not_kept(counter)
     runner.keep_unkept()  # there is still no room
     session.activate([store.buffers], [store.results])
     runner.keep_unkept()
