@@ -71,27 +71,28 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 def _own_file(name: str) -> str | None:
     """Return the file or directory of a module with Python text, unless it belongs to Python or is installed."""
-    path = _file(name)
-    if path is None:
-        return None
-    real = os.path.realpath(path)
-    library = os.path.dirname(os.path.realpath(os.__file__))
-    if real.startswith(library + os.sep) or not _INSTALLED.isdisjoint(real.split(os.sep)):
-        return None
-    return path
-
-
-def _file(name: str) -> str | None:
     module = sys.modules.get(name)
     if module is not None:
         path, parts = getattr(module, "__file__", None), getattr(module, "__path__", ())
     else:
         from importlib.machinery import PathFinder
 
-        spec = PathFinder.find_spec(name)
-        if spec is None:
+        # Not where packages are installed: those directories can be large, and far away.
+        spec = PathFinder.find_spec(name, [directory for directory in sys.path if not _is_installed(directory)])
+        if spec is None or not spec.has_location:  # a directory without text may as well hide an installed package
             return None
-        path, parts = spec.origin if spec.has_location else None, spec.submodule_search_locations or ()
-    if path is not None and path.endswith(".py"):
-        return os.path.dirname(path) if parts else path
-    return next(iter(parts), None) if path is None else None
+        path, parts = spec.origin, spec.submodule_search_locations or ()
+    if path is None:
+        path = next(iter(parts), None)
+    elif path.endswith(".py"):
+        path = os.path.dirname(path) if parts else path
+    else:
+        return None
+    return None if path is None or _is_installed(path) else path
+
+
+def _is_installed(path: str) -> bool:
+    """Tell whether a path is in the library of Python, or among its packages."""
+    real = os.path.realpath(path)
+    library = os.path.dirname(os.path.realpath(os.__file__))
+    return f"{real}/".startswith(f"{library}/") or not _INSTALLED.isdisjoint(real.split(os.sep))

@@ -17,6 +17,7 @@ def own(tmp_path, monkeypatch):
     (tmp_path / "helpers_of_mine.py").write_text("def triple(x):\n    return 3 * x\n")
     (tmp_path / "pack_of_mine").mkdir()
     (tmp_path / "pack_of_mine" / "__init__.py").write_text("")
+    (tmp_path / "data_of_mine").mkdir()  # no package
     (tmp_path / "site-packages").mkdir()
     (tmp_path / "site-packages" / "installed_of_mine.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -36,7 +37,7 @@ def names(source, declared=()):
         ("import helpers_of_mine", [("helpers_of_mine", 1)]),
         ("x = 1\nfrom helpers_of_mine import triple", [("helpers_of_mine", 2)]),
         ("if x:\n    import pack_of_mine.sub as s\n    from pack_of_mine import t", [("pack_of_mine", 2)]),
-        ("import os, json.decoder, installed_of_mine, nowhere_at_all, seamless, pytest", []),
+        ("import os, json.decoder, installed_of_mine, data_of_mine, nowhere_at_all, seamless, pytest", []),
         ("from . import helpers_of_mine", []),
         ("text = 'import helpers_of_mine'", []),
         ("y = 1", []),
